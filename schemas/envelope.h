@@ -52,7 +52,7 @@ enum envelope_kind {
 enum envelope_kind envelope_decode(const uint8_t *line, size_t size, struct buffer *store,
                                    struct envelope *envelope, const char **why);
 
-/* Appends one line without its newline. Fields that were not given (-1, NULL topic) are left out. */
+/* Appends one line without its newline. What was not given (-1, NULL topic) is left out. */
 void envelope_encode(struct buffer *out, const struct envelope *envelope);
 
 #endif

@@ -75,7 +75,7 @@ bool json_integer(const struct json_member *member, int64_t *value);
 /* True where all bytes are valid UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). */
 bool utf8_valid(const uint8_t *bytes, size_t size);
 
-/* The largest size <= limit at which `bytes`, valid UTF-8, can be cut without cutting a character. */
+/* The largest size <= limit at which `bytes`, valid UTF-8, ends between two characters. */
 size_t utf8_cut(const uint8_t *bytes, size_t size, size_t limit);
 
 #endif

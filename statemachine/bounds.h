@@ -17,7 +17,7 @@ enum {
     CHANNELS_MAX = 64,
     CHANNEL_NAME_MAX = 32,
     STATUS_NAME_MAX = 64,
-    /* An identifier of 36 bytes is usual; 128 leaves room for two of them and a prefix (DESIGN 4). */
+    /* An id of 36 bytes is usual; 128 leaves room for two of them and a prefix (DESIGN 4). */
     MESSAGE_ID_MAX = 128,
     REASON_MAX = 256,
     ATTRIBUTES_MAX = 1024,

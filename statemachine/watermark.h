@@ -37,6 +37,9 @@ bool watermark_all_rest(const struct watermark *watermark);
  */
 int64_t watermark_target(const struct watermark *watermark);
 
+/* Where it may go once a record with this timestamp will have been taken from the input. */
+int64_t watermark_prospect(const struct watermark *watermark, size_t input, int64_t timestamp_ms);
+
 /* Deadlines up to `to_ms` have fired. Going back is ignored. */
 void watermark_reach(struct watermark *watermark, int64_t to_ms);
 

@@ -1,0 +1,404 @@
+/* config.c: one table of properties, one setter per type. */
+#include "consumer/config.h"
+
+#include "schemas/instant.h"
+#include "schemas/nearest.h"
+#include "statemachine/memory.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum type { TYPE_STRING, TYPE_LIST, TYPE_DURATION, TYPE_INTEGER, TYPE_CHOICE };
+
+struct property {
+    const char *name;
+    const char *value; /* default */
+    const char *help;
+    const char *words; /* TYPE_CHOICE */
+    enum type type;
+    size_t offset;
+    int64_t least, most;
+};
+
+static const struct property properties[] = {
+#define STRING(field, name, value, help) \
+    {name, value, help, NULL, TYPE_STRING, offsetof(struct config, field), 0, 0},
+#define LIST(field, name, value, help) \
+    {name, value, help, NULL, TYPE_LIST, offsetof(struct config, field), 0, 0},
+#define DURATION(field, name, value, least, most, help) \
+    {name, value, help, NULL, TYPE_DURATION, offsetof(struct config, field), least, most},
+#define INTEGER(field, name, value, least, most, help) \
+    {name, value, help, NULL, TYPE_INTEGER, offsetof(struct config, field), least, most},
+#define CHOICE(field, name, value, words, help) \
+    {name, value, help, words, TYPE_CHOICE, offsetof(struct config, field), 0, 0},
+#include "consumer/config.def"
+#undef STRING
+#undef LIST
+#undef DURATION
+#undef INTEGER
+#undef CHOICE
+};
+
+enum { PROPERTIES = sizeof(properties) / sizeof(*properties) };
+
+/* What the exactly-once loop stands on (DESIGN 5) is not for changing from outside. */
+static const struct {
+    const char *name;
+    const char *instead;
+} owned[] = {
+    {"group.id", "set app.id"},
+    {"group.instance.id", "set instance.id"},
+    {"transactional.id", "set app.id and instance.id"},
+    {"enable.auto.commit", "offsets are committed in the transaction"},
+    {"enable.auto.offset.store", "offsets are committed in the transaction"},
+    {"enable.idempotence", "a transactional producer is idempotent"},
+    {"isolation.level", "inputs are read committed"},
+    {"auto.offset.reset", "the first start is from the earliest record"},
+    {"enable.partition.eof", "upshot needs to see the end of each input"},
+    {"partition.assignment.strategy", "range, so that inputs stay together"},
+};
+
+static void complain(struct buffer *complaint, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void complain(struct buffer *complaint, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    buffer_put_string(complaint, line);
+}
+
+static char *copy(const char *string)
+{
+    size_t size = strlen(string) + 1;
+
+    return memcpy(memory_get(size), string, size);
+}
+
+/* ---- setters ---------------------------------------------------------------------------- */
+
+static void list_release(struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct config_list){0};
+}
+
+static bool set_list(struct config_list *list, const char *name, const char *value,
+                     struct buffer *complaint)
+{
+    struct config_list parsed = {0};
+
+    for (const char *at = value;; at++) {
+        size_t size = strcspn(at, ",");
+        const char *item = at;
+        at += size;
+        while (size > 0 && item[0] == ' ') {
+            item++;
+            size--;
+        }
+        while (size > 0 && item[size - 1] == ' ')
+            size--;
+        if (size == 0 || parsed.count == INPUTS_MAX) {
+            complain(complaint, size == 0 ? "%s: an empty name in \"%s\""
+                                          : "%s: too many names in \"%s\"", name, value);
+            list_release(&parsed);
+            return false;
+        }
+        parsed.items = memory_resize(parsed.items, parsed.count + 1, sizeof(*parsed.items));
+        parsed.items[parsed.count] = memory_get(size + 1);
+        memcpy(parsed.items[parsed.count], item, size);
+        parsed.items[parsed.count++][size] = 0;
+        if (*at == 0)
+            break;
+    }
+    list_release(list);
+    *list = parsed;
+    return true;
+}
+
+static bool set_duration(int64_t *field, const struct property *property, const char *value,
+                         struct buffer *complaint)
+{
+    const char *why = "";
+    int64_t ms;
+
+    if (!duration_parse(value, &ms, &why)) {
+        complain(complaint, "%s: \"%s\" is no duration (%s); write it like %s", property->name,
+                 value, why, property->value);
+        return false;
+    }
+    if (ms < property->least || ms > property->most) {
+        complain(complaint, "%s: \"%s\" is not between %lldms and %lldms", property->name, value,
+                 (long long)property->least, (long long)property->most);
+        return false;
+    }
+    *field = ms;
+    return true;
+}
+
+static bool set_integer(int64_t *field, const struct property *property, const char *value,
+                        struct buffer *complaint)
+{
+    char *end;
+    long long number;
+
+    errno = 0;
+    number = strtoll(value, &end, 10);
+    if (end == value || *end != 0 || errno != 0 || number < property->least ||
+        number > property->most) {
+        complain(complaint, "%s: \"%s\" is not a whole number from %lld to %lld", property->name,
+                 value, (long long)property->least, (long long)property->most);
+        return false;
+    }
+    *field = number;
+    return true;
+}
+
+static bool set_choice(int *field, const struct property *property, const char *value,
+                       struct buffer *complaint)
+{
+    const char *at = property->words;
+
+    for (int i = 0; *at != 0; i++) {
+        size_t size = strcspn(at, "|");
+        if (size == strlen(value) && strncmp(at, value, size) == 0) {
+            *field = i;
+            return true;
+        }
+        at += size + (at[size] == '|');
+    }
+    complain(complaint, "%s: \"%s\" is none of %s", property->name, value, property->words);
+    return false;
+}
+
+static bool set_own(struct config *config, const struct property *property, const char *value,
+                    struct buffer *complaint)
+{
+    void *field = (char *)config + property->offset;
+
+    switch (property->type) {
+    case TYPE_STRING:
+        free(*(char **)field);
+        *(char **)field = copy(value);
+        return true;
+    case TYPE_LIST:
+        return set_list(field, property->name, value, complaint);
+    case TYPE_DURATION:
+        return set_duration(field, property, value, complaint);
+    case TYPE_INTEGER:
+        return set_integer(field, property, value, complaint);
+    case TYPE_CHOICE:
+        return set_choice(field, property, value, complaint);
+    }
+    return false;
+}
+
+/* ---- librdkafka's properties ------------------------------------------------------------ */
+
+static void suggest(const char *name, struct buffer *complaint)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    size_t count = 0;
+    const char **dump = rd_kafka_conf_dump(conf, &count);
+    const char **names = memory_get((count / 2 + PROPERTIES) * sizeof(*names));
+    size_t n = 0;
+    const char *nearest;
+
+    for (size_t i = 0; i < PROPERTIES; i++)
+        names[n++] = properties[i].name;
+    for (size_t i = 0; i < count; i += 2)
+        names[n++] = dump[i];
+    nearest = nearest_name(name, names, n);
+    complain(complaint, "%s: there is no such property", name);
+    if (nearest != NULL)
+        complain(complaint, "; did you mean %s?", nearest);
+    free(names);
+    rd_kafka_conf_dump_free(dump, count);
+    rd_kafka_conf_destroy(conf);
+}
+
+static bool set_kafka(struct config *config, const char *name, const char *value,
+                      struct buffer *complaint)
+{
+    rd_kafka_conf_t *scratch = rd_kafka_conf_new();
+    char why[256];
+    rd_kafka_conf_res_t result = rd_kafka_conf_set(scratch, name, value, why, sizeof(why));
+
+    rd_kafka_conf_destroy(scratch);
+    if (result == RD_KAFKA_CONF_UNKNOWN) {
+        suggest(name, complaint);
+        return false;
+    }
+    if (result != RD_KAFKA_CONF_OK) {
+        complain(complaint, "%s: \"%s\" is refused by librdkafka: %s", name, value, why);
+        return false;
+    }
+    config->kafka =
+        memory_resize(config->kafka, config->kafka_count + 1, sizeof(*config->kafka));
+    config->kafka[config->kafka_count++] =
+        (struct config_pair){.name = copy(name), .value = copy(value)};
+    return true;
+}
+
+rd_kafka_conf_t *config_kafka(const struct config *config)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char why[256];
+
+    for (size_t i = 0; i < config->kafka_count; i++)
+        rd_kafka_conf_set(conf, config->kafka[i].name, config->kafka[i].value, why, sizeof(why));
+    return conf;
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
+
+void config_init(struct config *config)
+{
+    struct buffer complaint = {0};
+
+    *config = (struct config){0};
+    for (size_t i = 0; i < PROPERTIES; i++)
+        require(set_own(config, &properties[i], properties[i].value, &complaint));
+    buffer_release(&complaint);
+}
+
+void config_release(struct config *config)
+{
+    for (size_t i = 0; i < PROPERTIES; i++) {
+        void *field = (char *)config + properties[i].offset;
+        if (properties[i].type == TYPE_STRING)
+            free(*(char **)field);
+        else if (properties[i].type == TYPE_LIST)
+            list_release(field);
+    }
+    for (size_t i = 0; i < config->kafka_count; i++) {
+        free(config->kafka[i].name);
+        free(config->kafka[i].value);
+    }
+    free(config->kafka);
+    *config = (struct config){0};
+}
+
+bool config_set(struct config *config, const char *name, const char *value,
+                struct buffer *complaint)
+{
+    for (size_t i = 0; i < PROPERTIES; i++)
+        if (strcmp(properties[i].name, name) == 0)
+            return set_own(config, &properties[i], value, complaint);
+    for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
+        if (strcmp(owned[i].name, name) == 0) {
+            complain(complaint, "%s: upshot sets this itself (%s)", name, owned[i].instead);
+            return false;
+        }
+    return set_kafka(config, name, value, complaint);
+}
+
+bool config_set_pair(struct config *config, const char *pair, struct buffer *complaint)
+{
+    const char *equals = strchr(pair, '=');
+    char name[256];
+    size_t size;
+
+    if (equals == NULL || equals == pair) {
+        complain(complaint, "\"%s\" is not of the form prop=value", pair);
+        return false;
+    }
+    size = (size_t)(equals - pair);
+    while (size > 0 && (pair[size - 1] == ' ' || pair[size - 1] == '\t'))
+        size--;
+    if (size >= sizeof(name))
+        size = sizeof(name) - 1;
+    memcpy(name, pair, size);
+    name[size] = 0;
+    equals++;
+    while (*equals == ' ' || *equals == '\t')
+        equals++;
+    return config_set(config, name, equals, complaint);
+}
+
+bool config_read_file(struct config *config, const char *path, struct buffer *complaint)
+{
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    bool good = true;
+
+    if (file == NULL) {
+        complain(complaint, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    for (int number = 1; good; number++) {
+        ssize_t size = getline(&line, &room, file);
+        char *at = line;
+        if (size < 0)
+            break;
+        while (size > 0 && strchr(" \t\r\n", line[size - 1]) != NULL)
+            line[--size] = 0;
+        at += strspn(at, " \t");
+        if (*at == 0 || *at == '#')
+            continue;
+        if (!config_set_pair(config, at, complaint)) {
+            struct buffer whole = {0};
+            complain(&whole, "%s:%d: ", path, number);
+            buffer_put(&whole, complaint->bytes, complaint->size);
+            buffer_release(complaint);
+            *complaint = whole;
+            good = false;
+        }
+    }
+    free(line);
+    fclose(file);
+    return good;
+}
+
+bool config_check(const struct config *config, struct buffer *complaint)
+{
+    const char *outputs[] = {config->outcomes_topic, config->dead_letters_topic};
+    char state[300];
+
+    if (config->app_id[0] == 0 || strlen(config->app_id) > 200) {
+        complain(complaint, "app.id: must have 1 to 200 characters");
+        return false;
+    }
+    snprintf(state, sizeof(state), "%s.state", config->app_id);
+    if (strcmp(outputs[0], outputs[1]) == 0 || strcmp(outputs[0], state) == 0 ||
+        strcmp(outputs[1], state) == 0) {
+        complain(complaint, "outcomes.topic, dead_letters.topic and %s must be different topics",
+                 state);
+        return false;
+    }
+    for (size_t i = 0; i < config->input_topics.count; i++) {
+        const char *topic = config->input_topics.items[i];
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(topic, config->input_topics.items[j]) == 0) {
+                complain(complaint, "input.topics: %s is there twice", topic);
+                return false;
+            }
+        if (strcmp(topic, outputs[0]) == 0 || strcmp(topic, outputs[1]) == 0 ||
+            strcmp(topic, state) == 0) {
+            complain(complaint, "input.topics: %s is an output of this stage", topic);
+            return false;
+        }
+    }
+    return true;
+}
+
+void config_describe(struct buffer *out)
+{
+    for (size_t i = 0; i < PROPERTIES; i++) {
+        buffer_put_string(out, properties[i].name);
+        buffer_put_byte(out, '\t');
+        buffer_put_string(out, properties[i].value);
+        buffer_put_byte(out, '\t');
+        buffer_put_string(out, properties[i].help);
+        buffer_put_byte(out, '\n');
+    }
+}

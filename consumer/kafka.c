@@ -1,0 +1,163 @@
+/* kafka.c: one place that knows which property each handle needs, and why. */
+#include "consumer/kafka.h"
+
+#include "consumer/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *kafka_brokers(const struct config *config)
+{
+    const char *brokers = "localhost:9092";
+
+    for (size_t i = 0; i < config->kafka_count; i++)
+        if (strcmp(config->kafka[i].name, "bootstrap.servers") == 0 ||
+            strcmp(config->kafka[i].name, "metadata.broker.list") == 0)
+            brokers = config->kafka[i].value;
+    return brokers;
+}
+
+/* A property upshot wants, unless the user has said otherwise. */
+static void prefer(rd_kafka_conf_t *conf, const struct config *config, const char *name,
+                   const char *value)
+{
+    char why[256];
+
+    for (size_t i = 0; i < config->kafka_count; i++)
+        if (strcmp(config->kafka[i].name, name) == 0)
+            return;
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+        log_error("kafka_property", "name=%s value=%s error=\"%s\"", name, value, why);
+}
+
+/* A property that a promise stands on; config.c refuses it from outside. */
+static void demand(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char why[256];
+
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
+        log_error("kafka_property", "name=%s value=%s error=\"%s\"", name, value, why);
+}
+
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    if (strcmp(facility, "CONFWARN") == 0)
+        return; /* each handle gets all properties; half of them are about the other half */
+    log_line(level <= 3   ? LOG_WARN_LEVEL
+             : level <= 5 ? LOG_INFO_LEVEL
+                          : LOG_DEBUG_LEVEL,
+             "kafka_log", "client=%s facility=%s text=\"%s\"", rd_kafka_name(client), facility,
+             text);
+}
+
+static void on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
+{
+    (void)opaque;
+    log_warn("kafka_error", "client=%s code=%s text=\"%s\"", rd_kafka_name(client),
+             rd_kafka_err2name((rd_kafka_resp_err_t)error), text);
+}
+
+static rd_kafka_conf_t *base(const struct config *config)
+{
+    rd_kafka_conf_t *conf = config_kafka(config);
+
+    prefer(conf, config, "bootstrap.servers", "localhost:9092");
+    prefer(conf, config, "client.id", "upshot");
+    prefer(conf, config, "socket.nagle.disable", "true");
+    prefer(conf, config, "reconnect.backoff.max.ms", "2000");
+    prefer(conf, config, "log_level", "5");
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    return conf;
+}
+
+static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf)
+{
+    char why[512];
+    rd_kafka_t *client = rd_kafka_new(type, conf, why, sizeof(why));
+
+    if (client == NULL) {
+        log_error("kafka_refused", "error=\"%s\"", why);
+        rd_kafka_conf_destroy(conf);
+    }
+    return client;
+}
+
+rd_kafka_t *kafka_client(const struct config *config)
+{
+    rd_kafka_conf_t *conf = base(config);
+
+    demand(conf, "group.id", config->app_id); /* never joins; brokers like to know who asks */
+    demand(conf, "isolation.level", "read_uncommitted");
+    return make(RD_KAFKA_CONSUMER, conf);
+}
+
+rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
+                         void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t,
+                                              rd_kafka_topic_partition_list_t *, void *))
+{
+    rd_kafka_conf_t *conf = base(config);
+    rd_kafka_t *client;
+    char member[512];
+
+    demand(conf, "group.id", config->app_id);
+    if (config->instance_id[0] != 0) {
+        snprintf(member, sizeof(member), "%s-%s-%d", config->app_id, config->instance_id, worker);
+        demand(conf, "group.instance.id", member);
+    }
+    demand(conf, "enable.auto.commit", "false");
+    demand(conf, "enable.auto.offset.store", "false");
+    demand(conf, "isolation.level", "read_committed"); /* OffsetFetch then asks for stable ones */
+    demand(conf, "enable.partition.eof", "true");
+    demand(conf, "auto.offset.reset", "error"); /* gone records are told, not skipped */
+    demand(conf, "partition.assignment.strategy", "range");
+    prefer(conf, config, "fetch.wait.max.ms", "50");
+    prefer(conf, config, "fetch.message.max.bytes", "4194304");
+    prefer(conf, config, "queued.min.messages", "50000");
+    prefer(conf, config, "queued.max.messages.kbytes", "32768");
+    rd_kafka_conf_set_opaque(conf, opaque);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    client = make(RD_KAFKA_CONSUMER, conf);
+    if (client != NULL)
+        rd_kafka_poll_set_consumer(client);
+    return client;
+}
+
+rd_kafka_t *kafka_restorer(const struct config *config)
+{
+    rd_kafka_conf_t *conf = base(config);
+    rd_kafka_t *client;
+
+    demand(conf, "group.id", config->app_id); /* needed by assign(); it never subscribes */
+    demand(conf, "enable.auto.commit", "false");
+    demand(conf, "enable.auto.offset.store", "false");
+    demand(conf, "isolation.level", "read_committed");
+    demand(conf, "enable.partition.eof", "true");
+    demand(conf, "auto.offset.reset", "earliest"); /* compaction may take the beginning away */
+    prefer(conf, config, "fetch.wait.max.ms", "10");
+    prefer(conf, config, "fetch.message.max.bytes", "4194304");
+    prefer(conf, config, "queued.min.messages", "200000");
+    client = make(RD_KAFKA_CONSUMER, conf);
+    if (client != NULL)
+        rd_kafka_poll_set_consumer(client);
+    return client;
+}
+
+rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id, void *opaque,
+                           void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *))
+{
+    rd_kafka_conf_t *conf = base(config);
+
+    demand(conf, "transactional.id", transactional_id);
+    prefer(conf, config, "transaction.timeout.ms", "15000");
+    prefer(conf, config, "linger.ms", "5");
+    prefer(conf, config, "batch.size", "1000000");
+    prefer(conf, config, "queue.buffering.max.messages", "2000000");
+    prefer(conf, config, "queue.buffering.max.kbytes", "1048576");
+    prefer(conf, config, "message.max.bytes", "16777216");
+    prefer(conf, config, "compression.type", "lz4");
+    prefer(conf, config, "retry.backoff.ms", "20");
+    rd_kafka_conf_set_opaque(conf, opaque);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    return make(RD_KAFKA_PRODUCER, conf);
+}

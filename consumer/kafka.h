@@ -1,0 +1,30 @@
+/*
+ * kafka.h: librdkafka handles as this stage needs them, and its log through our door.
+ *
+ * Every handle is the caller's, to be destroyed with rd_kafka_destroy(); NULL after an error that
+ * was logged.
+ */
+#ifndef UPSHOT_CONSUMER_KAFKA_H
+#define UPSHOT_CONSUMER_KAFKA_H
+
+#include "consumer/config.h"
+
+/* bootstrap.servers as configured, for log lines. */
+const char *kafka_brokers(const struct config *config);
+
+/* For questions only: metadata, admin, watermarks; read uncommitted (DESIGN 5, take-over). */
+rd_kafka_t *kafka_client(const struct config *config);
+
+/* A subscribing group member. `opaque` comes back in the rebalance callback. */
+rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
+                         void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t,
+                                              rd_kafka_topic_partition_list_t *, void *));
+
+/* Reads the state topic: read committed, never a member of any group. */
+rd_kafka_t *kafka_restorer(const struct config *config);
+
+/* A transactional producer; `on_delivery` sees each record that could not be delivered. */
+rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id, void *opaque,
+                           void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *));
+
+#endif

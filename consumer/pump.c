@@ -1,0 +1,90 @@
+/* pump.c: fire, take, apply, hand out. */
+#include "consumer/pump.h"
+
+#include "consumer/hash.h"
+
+void lane_init(struct lane *lane, int32_t partition, const struct tables *tables,
+               size_t input_count, uint64_t seed)
+{
+    *lane = (struct lane){.partition = partition};
+    task_init(&lane->task, tables, input_count, hash_bytes, seed);
+}
+
+void lane_release(struct lane *lane)
+{
+    task_release(&lane->task);
+}
+
+void lane_land(struct lane *lane)
+{
+    task_land(&lane->task);
+    memcpy(lane->landed_dead_letters, lane->dead_letters, sizeof(lane->dead_letters));
+}
+
+void lane_undo(struct lane *lane)
+{
+    task_undo(&lane->task);
+    memcpy(lane->dead_letters, lane->landed_dead_letters, sizeof(lane->dead_letters));
+}
+
+bool lane_is_due(const struct lane *lane, int64_t until_ms)
+{
+    return store_next_deadline(lane->task.store) <= until_ms;
+}
+
+static void hand_out(struct pump *pump, struct lane *lane, const struct happening *happening)
+{
+    if (happening->effects.forgets)
+        pump->tally.forgotten++;
+    if (!happening->effects.emits)
+        return;
+    pump->tally.outcomes[happening->table->index][happening->record.emitted.outcome]++;
+    pump->tally.corrections += happening->record.revision > 1;
+    pump->sink.outcome(pump->sink.context, lane, happening);
+}
+
+bool pump_fire(struct pump *pump, struct lane *lane, int64_t until_ms)
+{
+    struct happening happening;
+
+    while (pump->budget > 0 || !lane_is_due(lane, until_ms)) {
+        if (!task_fire(&lane->task, until_ms, &happening))
+            return true;
+        pump->budget--;
+        hand_out(pump, lane, &happening);
+    }
+    return false;
+}
+
+static void bury(struct pump *pump, struct lane *lane, const struct incoming *incoming,
+                 enum reason reason, const char *detail)
+{
+    pump->tally.dead_letters[reason]++;
+    lane->dead_letters[reason]++;
+    pump->sink.dead_letter(pump->sink.context, lane, incoming, reason, detail);
+}
+
+bool pump_take(struct pump *pump, struct lane *lane, const struct incoming *incoming)
+{
+    struct watermark *watermark = &lane->task.watermark;
+    struct happening happening;
+
+    if (incoming->timestamp_ms > pump->latest_ms || incoming->timestamp_ms > TIME_MAX_MS) {
+        bury(pump, lane, incoming, REASON_SKEWED_TIME, "record timestamp is too far ahead");
+    } else {
+        int64_t target = watermark_prospect(watermark, incoming->input, incoming->timestamp_ms);
+        if (!pump_fire(pump, lane, target))
+            return false;
+        watermark_take(watermark, incoming->input, incoming->timestamp_ms);
+        if (incoming->reason != REASON_NONE) {
+            bury(pump, lane, incoming, incoming->reason, incoming->detail);
+        } else {
+            task_apply(&lane->task, &incoming->event, &happening);
+            pump->tally.arrivals[happening.effects.arrival]++;
+            hand_out(pump, lane, &happening);
+        }
+    }
+    pump->tally.records++;
+    pump->budget--;
+    return true;
+}

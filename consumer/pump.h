@@ -1,0 +1,73 @@
+/*
+ * pump.h: carries records into a task and effects out of it.
+ *
+ * The same for files and for Kafka. Who calls has decided which record comes next (merge.h) and
+ * has decoded it; the pump moves the watermark, fires what is due, applies the event, counts, and
+ * hands every outcome and dead letter to the sink. It knows no topic and no transaction, but it
+ * has a budget, so that a transaction has a bound: firing stops when that is used up, and the
+ * record that caused it is then not yet taken (DESIGN 3).
+ */
+#ifndef UPSHOT_CONSUMER_PUMP_H
+#define UPSHOT_CONSUMER_PUMP_H
+
+#include "schemas/event.h"
+#include "statemachine/task.h"
+
+/* What a process or a task has seen; sums, so that they can be added and compared. */
+struct tally {
+    uint64_t records;
+    uint64_t arrivals[ARRIVAL_COUNT];
+    uint64_t dead_letters[REASON_COUNT];
+    uint64_t outcomes[CHANNELS_MAX][OUTCOME_COUNT];
+    uint64_t corrections;
+    uint64_t forgotten;
+};
+
+/* One partition: the task, and what is counted with it. */
+struct lane {
+    int32_t partition;
+    struct task task;
+    uint64_t dead_letters[REASON_COUNT];
+    uint64_t landed_dead_letters[REASON_COUNT];
+};
+
+/* One record, decoded, on its way in. */
+struct incoming {
+    size_t input; /* which of the task's inputs */
+    int64_t timestamp_ms;
+    enum reason reason; /* REASON_NONE: event is good */
+    struct event event;
+    const char *detail;  /* for a dead letter */
+    const void *origin;  /* the sink's own: where key, value and headers are */
+};
+
+struct sink {
+    void (*outcome)(void *context, const struct lane *lane, const struct happening *happening);
+    void (*dead_letter)(void *context, const struct lane *lane, const struct incoming *incoming,
+                        enum reason reason, const char *detail);
+    void *context;
+};
+
+struct pump {
+    struct sink sink;
+    int64_t latest_ms; /* a record timestamp beyond it is skewed (skew.max) */
+    int64_t budget;    /* steps until the caller should land; may go below 0 by one record */
+    struct tally tally;
+};
+
+void lane_init(struct lane *lane, int32_t partition, const struct tables *tables,
+               size_t input_count, uint64_t seed);
+void lane_release(struct lane *lane);
+void lane_land(struct lane *lane);
+void lane_undo(struct lane *lane);
+
+/* True: taken and accounted for. False: the budget ran out first; land, then call again. */
+bool pump_take(struct pump *pump, struct lane *lane, const struct incoming *incoming);
+
+/* Fires all deadlines up to until_ms. False: the budget ran out first. */
+bool pump_fire(struct pump *pump, struct lane *lane, int64_t until_ms);
+
+/* True where the watermark allows a deadline to fire: there is something to do without a record. */
+bool lane_is_due(const struct lane *lane, int64_t until_ms);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * replay_files.h: files of events to outcomes, without Kafka and without a clock (DESIGN 3, 7).
+ *
+ * Each file is one input of every task; an envelope's partition picks the task. The files' heads
+ * are taken lowest timestamp first, the file given first among equals. An input that has ended
+ * leaves the minimum at once.
+ */
+#ifndef UPSHOT_CONSUMER_REPLAY_FILES_H
+#define UPSHOT_CONSUMER_REPLAY_FILES_H
+
+#include "consumer/pump.h"
+
+#include <stdio.h>
+
+enum { REPLAY_PARTITIONS_MAX = 10000 };
+
+struct replay_options {
+    const struct tables *tables;
+    const char *const *paths;
+    size_t path_count;
+    int64_t latest_ms; /* skew is judged against it; INT64_MAX: not at all */
+    size_t event_max_bytes;
+    bool to_end_of_time;
+    FILE *outcomes;
+    FILE *dead_letters; /* NULL: only counted */
+    /* Told now and then how far it is; bytes_total 0: not known. May be NULL. */
+    void (*progress)(uint64_t bytes_read, uint64_t bytes_total, uint64_t records);
+};
+
+/* Returns an exit code; *tally and *live are filled in any case. Complains on stderr. */
+int replay_files(const struct replay_options *options, struct tally *tally, uint64_t *live);
+
+#endif

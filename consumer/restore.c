@@ -1,0 +1,257 @@
+/* restore.c: one consumer for all the tasks that a worker is taking over. */
+#include "consumer/restore.h"
+
+#include "consumer/clock.h"
+#include "consumer/log.h"
+#include "consumer/kafka.h"
+#include "statemachine/memory.h"
+
+#include <string.h>
+
+enum { BATCH = 5000, ASK_MS = 10000, SAY_EVERY_MS = 5000 };
+
+void restore_init(struct restore *restore, const struct config *config, struct tables *tables,
+                  const char *state_topic, bool allow_table_change)
+{
+    *restore = (struct restore){
+        .config = config,
+        .tables = tables,
+        .state_topic = state_topic,
+        .allow_table_change = allow_table_change,
+    };
+}
+
+void restore_release(struct restore *restore)
+{
+    if (restore->reader != NULL)
+        rd_kafka_destroy(restore->reader);
+    free(restore->jobs);
+    *restore = (struct restore){0};
+}
+
+/* The reader reads exactly the partitions of the jobs, each from where it stands. */
+static bool reassign(struct restore *restore)
+{
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t error;
+    size_t pending = 0;
+
+    for (size_t i = 0; i < restore->job_count; i++)
+        pending += !restore->jobs[i]->done;
+    if (pending == 0) {
+        if (restore->reader != NULL)
+            rd_kafka_destroy(restore->reader);
+        restore->reader = NULL;
+        return true;
+    }
+    if (restore->reader == NULL)
+        restore->reader = kafka_restorer(restore->config);
+    if (restore->reader == NULL)
+        return false;
+    list = rd_kafka_topic_partition_list_new((int)pending);
+    for (size_t i = 0; i < restore->job_count; i++)
+        if (!restore->jobs[i]->done)
+            rd_kafka_topic_partition_list_add(list, restore->state_topic,
+                                              restore->jobs[i]->lane->partition)
+                ->offset = restore->jobs[i]->next;
+    error = rd_kafka_assign(restore->reader, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_error("restore_failed", "topic=%s error=%s", restore->state_topic,
+                  rd_kafka_err2name(error));
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void finish(struct restore *restore, struct restore_job *job)
+{
+    int64_t took_ms = clock_monotonic_ms() - job->started_ms;
+
+    job->done = true;
+    log_info("restored", "topic=%s partition=%d records=%llu bytes=%llu live=%zu next_offset=%lld "
+             "took_ms=%lld", restore->state_topic, job->lane->partition,
+             (unsigned long long)job->records, (unsigned long long)job->bytes,
+             store_measure(job->lane->task.store).records, (long long)job->next,
+             (long long)took_ms);
+}
+
+bool restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
+                 rd_kafka_t *client)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
+        client, restore->state_topic, lane->partition, &low, &high, ASK_MS);
+
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        log_error("restore_failed", "topic=%s partition=%d error=%s hint=\"asked for the end of "
+                  "the state\"", restore->state_topic, lane->partition, rd_kafka_err2name(error));
+        return false;
+    }
+    memset(job, 0, sizeof(*job));
+    job->lane = lane;
+    job->target = high;
+    job->next = low;
+    job->started_ms = clock_monotonic_ms();
+    restore->jobs = memory_resize(restore->jobs, restore->job_count + 1, sizeof(*restore->jobs));
+    restore->jobs[restore->job_count++] = job;
+    if (low >= high)
+        finish(restore, job);
+    return reassign(restore);
+}
+
+void restore_drop(struct restore *restore, struct restore_job *job)
+{
+    for (size_t i = 0; i < restore->job_count; i++)
+        if (restore->jobs[i] == job) {
+            restore->jobs[i] = restore->jobs[--restore->job_count];
+            if (!job->done)
+                reassign(restore);
+            return;
+        }
+}
+
+static struct restore_job *job_of(const struct restore *restore, int32_t partition)
+{
+    for (size_t i = 0; i < restore->job_count; i++)
+        if (!restore->jobs[i]->done && restore->jobs[i]->lane->partition == partition)
+            return restore->jobs[i];
+    return NULL;
+}
+
+static bool refuse(const struct restore *restore, const rd_kafka_message_t *message,
+                   const char *what, const char *hint)
+{
+    log_error("state_record_refused", "topic=%s partition=%d offset=%lld fault=\"%s\" hint=\"%s\"",
+              restore->state_topic, message->partition, (long long)message->offset, what, hint);
+    return false;
+}
+
+static bool restore_message(struct restore *restore, struct restore_job *job,
+                            const rd_kafka_message_t *message, struct text channel, struct text id)
+{
+    struct table *table = (struct table *)(uintptr_t)tables_find(restore->tables, channel.bytes,
+                                                                 channel.size);
+    struct record record;
+
+    if (table == NULL) {
+        if (message->payload != NULL)
+            job->names_gone++;
+        return true;
+    }
+    if (message->payload == NULL) {
+        task_restore_gone(&job->lane->task, table, id);
+        return true;
+    }
+    switch (state_record_decode(message->payload, message->len, table,
+                                restore->allow_table_change, &record)) {
+    case STATE_GOOD:
+        task_restore(&job->lane->task, table, id, &record);
+        return true;
+    case STATE_NAMES_GONE:
+        job->names_gone++;
+        return true;
+    case STATE_TOO_NEW:
+        return refuse(restore, message, "a version this program does not know",
+                      "start a newer upshot");
+    case STATE_CORRUPT:
+        break;
+    }
+    return refuse(restore, message, "checksum or shape is wrong",
+                  "something else has written to the state topic, or it is damaged");
+}
+
+static bool restore_record(struct restore *restore, struct restore_job *job,
+                           const rd_kafka_message_t *message)
+{
+    struct text channel, id;
+
+    job->records++;
+    job->bytes += message->len + message->key_len;
+    switch (state_key_decode(message->key, message->key_len, &channel, &id)) {
+    case STATE_MESSAGE:
+        return restore_message(restore, job, message, channel, id);
+    case STATE_CONTROL:
+        if (message->payload == NULL ||
+            control_decode(message->payload, message->len, &job->control) != STATE_GOOD)
+            return refuse(restore, message, "bad control record",
+                          "something else has written to the state topic, or it is damaged");
+        return true;
+    case STATE_BAD_KEY:
+        break;
+    }
+    return refuse(restore, message, "unknown kind of key",
+                  "something else has written to the state topic");
+}
+
+static bool take(struct restore *restore, const rd_kafka_message_t *message)
+{
+    struct restore_job *job = job_of(restore, message->partition);
+
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (job == NULL || message->offset < job->next)
+            return true; /* of an assignment before */
+        job->next = message->offset + 1;
+        return restore_record(restore, job, message);
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (job != NULL && message->offset > job->next)
+            job->next = message->offset; /* markers and aborted records count */
+        return true;
+    }
+    log_warn("restore_error", "topic=%s partition=%d error=%s", restore->state_topic,
+             message->partition, rd_kafka_err2name(message->err));
+    return true;
+}
+
+static void tell(struct restore *restore)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (now_ms - restore->said_ms < SAY_EVERY_MS)
+        return;
+    for (size_t i = 0; i < restore->job_count; i++) {
+        const struct restore_job *job = restore->jobs[i];
+        if (!job->done && now_ms - job->started_ms >= SAY_EVERY_MS)
+            log_info("restoring", "topic=%s partition=%d records=%llu bytes=%llu offset=%lld of=%lld",
+                     restore->state_topic, job->lane->partition, (unsigned long long)job->records,
+                     (unsigned long long)job->bytes, (long long)job->next, (long long)job->target);
+    }
+    restore->said_ms = now_ms;
+}
+
+enum restore_result restore_poll(struct restore *restore, int wait_ms)
+{
+    static _Thread_local rd_kafka_message_t *batch[BATCH];
+    rd_kafka_queue_t *queue;
+    ssize_t count;
+    bool good = true, finished = false;
+
+    if (restore->reader == NULL)
+        return RESTORE_GOING;
+    queue = rd_kafka_queue_get_consumer(restore->reader);
+    count = rd_kafka_consume_batch_queue(queue, wait_ms, batch, BATCH);
+    for (ssize_t i = 0; i < count; i++) {
+        good = good && take(restore, batch[i]);
+        rd_kafka_message_destroy(batch[i]);
+    }
+    rd_kafka_queue_destroy(queue);
+    if (!good)
+        return RESTORE_REFUSED;
+    for (size_t i = 0; i < restore->job_count; i++) {
+        struct restore_job *job = restore->jobs[i];
+        if (job->done || job->next < job->target)
+            continue;
+        if (job->names_gone > 0 && !restore->allow_table_change) {
+            log_error("state_names_gone", "topic=%s partition=%d records=%llu hint=\"the tables no "
+                      "longer have a channel or status that these records hold: bring it back, or "
+                      "start with --allow-table-change\"", restore->state_topic,
+                      job->lane->partition, (unsigned long long)job->names_gone);
+            return RESTORE_REFUSED;
+        }
+        finish(restore, job);
+        finished = true;
+    }
+    if (finished && !reassign(restore))
+        return RESTORE_FAILED;
+    tell(restore);
+    return RESTORE_GOING;
+}

@@ -1,0 +1,136 @@
+/* summary.c: sums to words. */
+#include "consumer/summary.h"
+
+#include "statemachine/require.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void tally_add(struct tally *to, const struct tally *from)
+{
+    to->records += from->records;
+    for (int i = 0; i < ARRIVAL_COUNT; i++)
+        to->arrivals[i] += from->arrivals[i];
+    for (int i = 0; i < REASON_COUNT; i++)
+        to->dead_letters[i] += from->dead_letters[i];
+    for (int i = 0; i < CHANNELS_MAX; i++)
+        for (int j = 0; j < OUTCOME_COUNT; j++)
+            to->outcomes[i][j] += from->outcomes[i][j];
+    to->corrections += from->corrections;
+    to->forgotten += from->forgotten;
+}
+
+uint64_t tally_outcomes(const struct tally *tally)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < CHANNELS_MAX; i++)
+        for (int j = 0; j < OUTCOME_COUNT; j++)
+            sum += tally->outcomes[i][j];
+    return sum;
+}
+
+uint64_t tally_dead_letters(const struct tally *tally)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < REASON_COUNT; i++)
+        sum += tally->dead_letters[i];
+    return sum;
+}
+
+void tally_require_whole(const struct tally *tally)
+{
+    uint64_t accounted = tally_dead_letters(tally);
+
+    for (int i = 0; i < ARRIVAL_COUNT; i++)
+        accounted += tally->arrivals[i];
+    require(accounted == tally->records);
+}
+
+__attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    buffer_put_string(out, line);
+}
+
+static void put_counts(struct buffer *out, const char *name, const char *const *words,
+                       const uint64_t *counts, int count)
+{
+    put(out, "\"%s\":{", name);
+    for (int i = 0; i < count; i++)
+        put(out, "%s\"%s\":%llu", i == 0 ? "" : ",", words[i], (unsigned long long)counts[i]);
+    put(out, "}");
+}
+
+static double per_second(const struct tally *tally, double seconds)
+{
+    return seconds > 0 ? (double)tally->records / seconds : 0;
+}
+
+void summary_json(struct buffer *out, const struct tables *tables, const struct tally *tally,
+                  uint64_t live, double seconds)
+{
+    bool first = true;
+
+    put(out, "{\"events\":%llu,\"seconds\":%.3f,\"events_per_s\":%.0f,",
+        (unsigned long long)tally->records, seconds, per_second(tally, seconds));
+    put_counts(out, "arrivals", arrival_words, tally->arrivals, ARRIVAL_COUNT);
+    put(out, ",");
+    put_counts(out, "dead_letters", reason_words, tally->dead_letters, REASON_COUNT);
+    put(out, ",\"outcomes\":{");
+    for (size_t i = 0; i < tables->count; i++) {
+        bool first_outcome = true;
+        put(out, "%s\"%s\":{", first ? "" : ",", tables->rows[i]->channel);
+        first = false;
+        for (int j = 0; j < OUTCOME_COUNT; j++) {
+            if (tally->outcomes[i][j] == 0)
+                continue;
+            put(out, "%s\"%s\":%llu", first_outcome ? "" : ",", outcome_words[j],
+                (unsigned long long)tally->outcomes[i][j]);
+            first_outcome = false;
+        }
+        put(out, "}");
+    }
+    put(out, "},\"corrections\":%llu,\"forgotten\":%llu,\"live\":%llu}",
+        (unsigned long long)tally->corrections, (unsigned long long)tally->forgotten,
+        (unsigned long long)live);
+}
+
+void summary_text(struct buffer *out, const struct tables *tables, const struct tally *tally,
+                  uint64_t live, double seconds)
+{
+    put(out, "%llu events in %.2f s (%.0f a second)\n", (unsigned long long)tally->records, seconds,
+        per_second(tally, seconds));
+    put(out, "  arrivals    ");
+    for (int i = 0; i < ARRIVAL_COUNT; i++)
+        if (tally->arrivals[i] > 0)
+            put(out, " %s %llu", arrival_words[i], (unsigned long long)tally->arrivals[i]);
+    put(out, "\n");
+    for (size_t i = 0; i < tables->count; i++) {
+        bool any = false;
+        for (int j = 0; j < OUTCOME_COUNT; j++) {
+            if (tally->outcomes[i][j] == 0)
+                continue;
+            if (!any)
+                put(out, "  %-12s", tables->rows[i]->channel);
+            any = true;
+            put(out, " %s %llu", outcome_words[j], (unsigned long long)tally->outcomes[i][j]);
+        }
+        if (any)
+            put(out, "\n");
+    }
+    put(out, "  outcomes     %llu, of which %llu corrections; %llu messages wait or are kept\n",
+        (unsigned long long)tally_outcomes(tally), (unsigned long long)tally->corrections,
+        (unsigned long long)live);
+    put(out, "  dead letters %llu", (unsigned long long)tally_dead_letters(tally));
+    for (int i = 0; i < REASON_COUNT; i++)
+        if (tally->dead_letters[i] > 0)
+            put(out, " %s %llu", reason_words[i], (unsigned long long)tally->dead_letters[i]);
+    put(out, "\n");
+}

@@ -1,0 +1,28 @@
+/* summary.h: what a run came to, for people and as JSON. */
+#ifndef UPSHOT_CONSUMER_SUMMARY_H
+#define UPSHOT_CONSUMER_SUMMARY_H
+
+#include "consumer/pump.h"
+#include "schemas/buffer.h"
+
+/* Adds what `from` counted to `to`. */
+void tally_add(struct tally *to, const struct tally *from);
+
+uint64_t tally_outcomes(const struct tally *tally);
+uint64_t tally_dead_letters(const struct tally *tally);
+
+/*
+ * Every record is in exactly one class or a dead letter (promise 2); a broken promise stops the
+ * process.
+ */
+void tally_require_whole(const struct tally *tally);
+
+/* One JSON object without a newline. `live` messages are still in the store. */
+void summary_json(struct buffer *out, const struct tables *tables, const struct tally *tally,
+                  uint64_t live, double seconds);
+
+/* Some lines for people. */
+void summary_text(struct buffer *out, const struct tables *tables, const struct tally *tally,
+                  uint64_t live, double seconds);
+
+#endif

@@ -1,0 +1,417 @@
+/*
+ * state_record.c: records of the state topic to bytes and back.
+ *
+ * Value: version, body, checksum. Numbers are LEB128, times are zigzag distances from the life's
+ * start, texts are their size and their bytes, words of closed lists are texts, so that no list
+ * may ever need its order kept. The checksum is the lower half of XXH3 over all before it, least
+ * byte first. A reader trusts nothing: what fell from a disk is as hostile as what came in.
+ */
+#include "schemas/state_record.h"
+
+#include "statemachine/require.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+enum { CHECKSUM_SIZE = 4, KIND_MESSAGE = 'm', KIND_CONTROL = 'c' };
+
+enum {
+    FLAG_SEND = 1,
+    FLAG_OUTCOME = 2,
+    FLAG_EMITTED_SEND = 4,
+    FLAG_EMITTED_CONFLICT = 8,
+    FLAG_ATTRIBUTES = 16,
+    FLAG_REASON = 32,
+};
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+static void put_text(struct buffer *out, const void *bytes, size_t size)
+{
+    buffer_put_varint(out, size);
+    buffer_put(out, bytes, size);
+}
+
+static void put_word(struct buffer *out, const char *word)
+{
+    put_text(out, word, strlen(word));
+}
+
+static void put_checksum(struct buffer *out, size_t from)
+{
+    uint32_t sum;
+
+    if (out->failed)
+        return;
+    sum = (uint32_t)XXH3_64bits(out->bytes + from, out->size - from);
+    for (int i = 0; i < CHECKSUM_SIZE; i++)
+        buffer_put_byte(out, (uint8_t)(sum >> (8 * i)));
+}
+
+void state_key_message(struct buffer *out, const struct table *table, struct text id)
+{
+    buffer_put_byte(out, KIND_MESSAGE);
+    buffer_put(out, table->channel, table->channel_size);
+    buffer_put_byte(out, 0);
+    buffer_put(out, id.bytes, id.size);
+}
+
+void state_key_control(struct buffer *out)
+{
+    buffer_put_byte(out, KIND_CONTROL);
+    buffer_put_byte(out, 0);
+}
+
+static void put_emitted(struct buffer *out, const struct table *table, const struct record *record)
+{
+    buffer_put_varint(out, record->revision);
+    buffer_put_zigzag(out, record->forget_ms - record->life_ms);
+    put_word(out, outcome_words[record->emitted.outcome]);
+    put_word(out, record->emitted.status == STATUS_NONE
+                      ? ""
+                      : table_status_name(table, record->emitted.status));
+}
+
+void state_record_encode(struct buffer *out, const struct table *table,
+                         const struct record *record)
+{
+    size_t from = out->size;
+    unsigned flags = 0;
+
+    flags |= record->send_seen ? FLAG_SEND : 0;
+    flags |= record->revision > 0 ? FLAG_OUTCOME : 0;
+    flags |= record->revision > 0 && record->emitted.send_seen ? FLAG_EMITTED_SEND : 0;
+    flags |= record->revision > 0 && record->emitted.conflict ? FLAG_EMITTED_CONFLICT : 0;
+    flags |= record->attributes.size > 0 ? FLAG_ATTRIBUTES : 0;
+    flags |= record->reason.size > 0 ? FLAG_REASON : 0;
+
+    buffer_put_byte(out, STATE_RECORD_VERSION);
+    buffer_put_byte(out, (uint8_t)flags);
+    buffer_put_zigzag(out, record->life_ms);
+    buffer_put_zigzag(out, record->first_ts_ms - record->life_ms);
+    buffer_put_zigzag(out, record->offset);
+    put_text(out, record->topic.bytes, record->topic.size);
+    put_word(out, record->state == STATUS_NONE ? "" : table_status_name(table, record->state));
+    if (record->state != STATUS_NONE)
+        buffer_put_zigzag(out, record->state_ts_ms - record->life_ms);
+    if (record->send_seen)
+        buffer_put_zigzag(out, record->sent_at_ms - record->life_ms);
+    if (record->attributes.size > 0) {
+        buffer_put_zigzag(out, record->attributes_at_ms - record->life_ms);
+        put_text(out, record->attributes.bytes, record->attributes.size);
+    }
+    if (record->reason.size > 0) {
+        buffer_put_zigzag(out, record->reason_at_ms - record->life_ms);
+        put_text(out, record->reason.bytes, record->reason.size);
+    }
+    if (record->revision > 0)
+        put_emitted(out, table, record);
+    buffer_put_varint(out, record->seen_count);
+    for (int i = 0; i < record->seen_count; i++) {
+        put_word(out, table_status_name(table, record->seen[i].status));
+        buffer_put_zigzag(out, record->seen[i].at_ms - record->life_ms);
+    }
+    put_checksum(out, from);
+}
+
+static void put_counts(struct buffer *out, const char *const *words, const uint64_t *counts,
+                       size_t count)
+{
+    buffer_put_varint(out, count);
+    for (size_t i = 0; i < count; i++) {
+        put_word(out, words[i]);
+        buffer_put_varint(out, counts[i]);
+    }
+}
+
+void control_encode(struct buffer *out, const struct control *control)
+{
+    size_t from = out->size;
+
+    buffer_put_byte(out, STATE_RECORD_VERSION);
+    buffer_put_varint(out, control->transaction);
+    buffer_put_zigzag(out, control->watermark_ms);
+    buffer_put_varint(out, control->input_count);
+    for (size_t i = 0; i < control->input_count; i++) {
+        put_word(out, control->inputs[i].topic);
+        buffer_put_zigzag(out, control->inputs[i].greatest_ms);
+    }
+    put_counts(out, arrival_words, control->arrivals, ARRIVAL_COUNT);
+    put_counts(out, reason_words, control->dead_letters, REASON_COUNT);
+    buffer_put_varint(out, control->table_count);
+    for (size_t i = 0; i < control->table_count; i++) {
+        put_word(out, control->tables[i].channel);
+        for (int byte = 0; byte < 8; byte++)
+            buffer_put_byte(out, (uint8_t)(control->tables[i].digest >> (8 * byte)));
+    }
+    put_checksum(out, from);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* A cursor that remembers that it ran over; everything read after that is empty or zero. */
+struct reader {
+    const uint8_t *at, *end;
+    bool bad;
+};
+
+static uint8_t take_byte(struct reader *in)
+{
+    if (in->at == in->end) {
+        in->bad = true;
+        return 0;
+    }
+    return *in->at++;
+}
+
+static uint64_t take_varint(struct reader *in)
+{
+    uint64_t value = 0;
+
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = take_byte(in);
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return value;
+    }
+    in->bad = true;
+    return 0;
+}
+
+static int64_t take_zigzag(struct reader *in)
+{
+    uint64_t value = take_varint(in);
+
+    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
+/* A time within what this program can have written: sums with durations cannot overflow. */
+static int64_t take_time(struct reader *in, int64_t base_ms)
+{
+    int64_t distance = take_zigzag(in);
+    int64_t bound = 2 * (TIME_MAX_MS - TIME_MIN_MS) + 2 * DURATION_MAX_MS;
+
+    if (distance > bound || distance < -bound) {
+        in->bad = true;
+        return base_ms;
+    }
+    return base_ms + distance;
+}
+
+static struct text take_text(struct reader *in, size_t max)
+{
+    uint64_t size = take_varint(in);
+    struct text text = {.bytes = in->at, .size = (uint32_t)size};
+
+    if (in->bad || size > max || size > (uint64_t)(in->end - in->at)) {
+        in->bad = true;
+        return (struct text){0};
+    }
+    in->at += size;
+    return text;
+}
+
+static int take_word(struct reader *in, const char *const *words, int count)
+{
+    struct text text = take_text(in, 64);
+
+    for (int i = 0; i < count; i++)
+        if (text_equal(text, text_of(words[i])))
+            return i;
+    return -1;
+}
+
+static bool checksum_good(const uint8_t *value, size_t size)
+{
+    uint32_t sum = 0;
+
+    for (int i = 0; i < CHECKSUM_SIZE; i++)
+        sum |= (uint32_t)value[size - CHECKSUM_SIZE + (size_t)i] << (8 * i);
+    return sum == (uint32_t)XXH3_64bits(value, size - CHECKSUM_SIZE);
+}
+
+static enum state_fault open_value(const uint8_t *value, size_t size, struct reader *in)
+{
+    if (size < 1 + CHECKSUM_SIZE || !checksum_good(value, size))
+        return STATE_CORRUPT;
+    if (value[0] != STATE_RECORD_VERSION)
+        return STATE_TOO_NEW;
+    *in = (struct reader){.at = value + 1, .end = value + size - CHECKSUM_SIZE};
+    return STATE_GOOD;
+}
+
+enum state_kind state_key_decode(const uint8_t *key, size_t size, struct text *channel,
+                                 struct text *id)
+{
+    const uint8_t *nul = size > 1 ? memchr(key + 1, 0, size - 1) : NULL;
+
+    if (nul == NULL)
+        return STATE_BAD_KEY;
+    *channel = (struct text){.bytes = key + 1, .size = (uint32_t)(nul - key - 1)};
+    *id = (struct text){.bytes = nul + 1, .size = (uint32_t)(key + size - nul - 1)};
+    if (key[0] == KIND_CONTROL && channel->size == 0 && id->size == 0)
+        return STATE_CONTROL;
+    if (key[0] == KIND_MESSAGE && channel->size > 0 && id->size >= 1 && id->size <= MESSAGE_ID_MAX)
+        return STATE_MESSAGE;
+    return STATE_BAD_KEY;
+}
+
+/* Index of a name: of the table, or, where allowed, of the names that it lost. */
+static uint8_t status_of(struct table *table, struct text name, bool allow_ghosts, bool *gone)
+{
+    uint8_t status = table_find_status(table, name.bytes, name.size);
+
+    if (status != STATUS_NONE)
+        return status;
+    if (allow_ghosts)
+        status = table_add_ghost(table, name.bytes, name.size);
+    *gone = *gone || status == STATUS_NONE;
+    return status;
+}
+
+static void add_seen(struct record *record, uint8_t status, int64_t at_ms)
+{
+    int place = record->seen_count++;
+
+    for (; place > 0 && record->seen[place - 1].status > status; place--)
+        record->seen[place] = record->seen[place - 1];
+    record->seen[place] = (struct seen){.at_ms = at_ms, .status = status};
+}
+
+enum state_fault state_record_decode(const uint8_t *value, size_t size, struct table *table,
+                                     bool allow_ghosts, struct record *record)
+{
+    struct reader in;
+    enum state_fault fault = open_value(value, size, &in);
+    struct text state_name, emitted_name = {0};
+    bool gone = false;
+    unsigned flags;
+    uint64_t count;
+
+    if (fault != STATE_GOOD)
+        return fault;
+    memset(record, 0, offsetof(struct record, seen));
+    flags = take_byte(&in);
+    record->life_ms = take_time(&in, 0);
+    record->first_ts_ms = take_time(&in, record->life_ms);
+    record->offset = take_zigzag(&in);
+    record->topic = take_text(&in, TOPIC_MAX);
+    state_name = take_text(&in, STATUS_NAME_MAX);
+    if (state_name.size > 0)
+        record->state_ts_ms = take_time(&in, record->life_ms);
+    record->send_seen = (flags & FLAG_SEND) != 0;
+    if (record->send_seen)
+        record->sent_at_ms = take_time(&in, record->life_ms);
+    if ((flags & FLAG_ATTRIBUTES) != 0) {
+        record->attributes_at_ms = take_time(&in, record->life_ms);
+        record->attributes = take_text(&in, ATTRIBUTES_MAX);
+    }
+    if ((flags & FLAG_REASON) != 0) {
+        record->reason_at_ms = take_time(&in, record->life_ms);
+        record->reason = take_text(&in, REASON_MAX);
+    }
+    if ((flags & FLAG_OUTCOME) != 0) {
+        uint64_t revision = take_varint(&in);
+        int outcome;
+        record->forget_ms = take_time(&in, record->life_ms);
+        outcome = take_word(&in, outcome_words, OUTCOME_COUNT);
+        emitted_name = take_text(&in, STATUS_NAME_MAX);
+        if (outcome < 0 || revision == 0 || revision > UINT32_MAX)
+            return STATE_CORRUPT;
+        record->revision = (uint32_t)revision;
+        record->emitted.outcome = (uint8_t)outcome;
+        record->emitted.status = STATUS_NONE;
+        record->emitted.send_seen = (flags & FLAG_EMITTED_SEND) != 0;
+        record->emitted.conflict = (flags & FLAG_EMITTED_CONFLICT) != 0;
+    }
+    count = take_varint(&in);
+    if (in.bad || count > SEEN_MAX)
+        return STATE_CORRUPT;
+    for (uint64_t i = 0; i < count; i++) {
+        struct text name = take_text(&in, STATUS_NAME_MAX);
+        int64_t at_ms = take_time(&in, record->life_ms);
+        uint8_t status;
+        if (in.bad || name.size == 0)
+            return STATE_CORRUPT;
+        status = status_of(table, name, allow_ghosts, &gone);
+        if (gone)
+            return STATE_NAMES_GONE;
+        if (record_find_seen(record, status) >= 0)
+            return STATE_CORRUPT;
+        add_seen(record, status, at_ms);
+    }
+    if (in.bad || in.at != in.end)
+        return STATE_CORRUPT;
+    if (emitted_name.size > 0)
+        record->emitted.status = status_of(table, emitted_name, allow_ghosts, &gone);
+    if (gone)
+        return STATE_NAMES_GONE;
+
+    record_recompute(table, record);
+    /* Under a changed table another status may be the state: the reason was not about that one. */
+    if (record->state == STATUS_NONE ||
+        !text_equal(state_name, text_of(table_status_name(table, record->state)))) {
+        record->reason = (struct text){0};
+        if (state_name.size == 0)
+            record->state_ts_ms = record->first_ts_ms;
+    }
+    return STATE_GOOD;
+}
+
+static void take_counts(struct reader *in, const char *const *words, uint64_t *counts, int known)
+{
+    uint64_t count = take_varint(in);
+
+    if (count > 256)
+        in->bad = true;
+    for (uint64_t i = 0; i < count && !in->bad; i++) {
+        int word = take_word(in, words, known);
+        uint64_t value = take_varint(in);
+        if (word < 0)
+            in->bad = true;
+        else
+            counts[word] = value;
+    }
+}
+
+static void take_name(struct reader *in, char *out, size_t room)
+{
+    struct text text = take_text(in, room - 1);
+
+    if (text.size > 0)
+        memcpy(out, text.bytes, text.size);
+    out[text.size] = 0;
+}
+
+enum state_fault control_decode(const uint8_t *value, size_t size, struct control *control)
+{
+    struct reader in;
+    enum state_fault fault = open_value(value, size, &in);
+    uint64_t count;
+
+    if (fault != STATE_GOOD)
+        return fault;
+    memset(control, 0, sizeof(*control));
+    control->transaction = take_varint(&in);
+    control->watermark_ms = take_zigzag(&in);
+    count = take_varint(&in);
+    if (count > INPUTS_MAX)
+        return STATE_CORRUPT;
+    control->input_count = (size_t)count;
+    for (size_t i = 0; i < control->input_count; i++) {
+        take_name(&in, control->inputs[i].topic, sizeof(control->inputs[i].topic));
+        control->inputs[i].greatest_ms = take_zigzag(&in);
+    }
+    take_counts(&in, arrival_words, control->arrivals, ARRIVAL_COUNT);
+    take_counts(&in, reason_words, control->dead_letters, REASON_COUNT);
+    count = take_varint(&in);
+    if (count > CHANNELS_MAX)
+        return STATE_CORRUPT;
+    control->table_count = (size_t)count;
+    for (size_t i = 0; i < control->table_count; i++) {
+        take_name(&in, control->tables[i].channel, sizeof(control->tables[i].channel));
+        for (int byte = 0; byte < 8; byte++)
+            control->tables[i].digest |= (uint64_t)take_byte(&in) << (8 * byte);
+    }
+    return in.bad || in.at != in.end ? STATE_CORRUPT : STATE_GOOD;
+}

@@ -1,0 +1,48 @@
+/*
+ * index.h: from a hash to a 32-bit handle, for tens of millions of them.
+ *
+ * Extendible hashing: a directory of small open-addressing segments. A full segment splits in two
+ * on its own, so growth comes in steps of some microseconds, never as one long stop; a removal
+ * shifts its neighbours back, so no tombstone is ever left behind. Eight bytes a slot: the handle
+ * and the upper half of the hash, which also says to which half of a split an entry goes; what the
+ * handle stands for is compared by the caller, and only where those 32 bits agree.
+ */
+#ifndef UPSHOT_STATEMACHINE_INDEX_H
+#define UPSHOT_STATEMACHINE_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct index_segment;
+
+struct index {
+    struct index_segment **directory; /* 1 << depth of them; neighbours may share a segment */
+    unsigned depth;
+    size_t count;
+    size_t segments;
+};
+
+/* Is this handle the one looked for? */
+typedef bool index_match(const void *wanted, uint32_t handle);
+
+void index_init(struct index *index);
+void index_release(struct index *index);
+
+/* The matching handle, or 0. */
+uint32_t index_find(const struct index *index, uint64_t hash, index_match *match,
+                    const void *wanted);
+
+/* Adds a handle, not 0, that is not there yet. */
+void index_insert(struct index *index, uint64_t hash, uint32_t handle);
+
+/* Puts another handle in the place of one that is there. */
+void index_replace(struct index *index, uint64_t hash, uint32_t handle, uint32_t by);
+
+/* Removes a handle that is there. */
+void index_remove(struct index *index, uint64_t hash, uint32_t handle);
+
+/* Bytes of memory held. */
+size_t index_memory(const struct index *index);
+
+#endif

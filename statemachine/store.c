@@ -1,0 +1,403 @@
+/*
+ * store.c: index + slab + timers + pool + journal.
+ *
+ * A block is { place in the timers' heap, channel, size of the id, dirty } id, packed record.
+ *
+ * Invariants: (a) every block in the index has exactly one timer; one that only the journal knows
+ * has none. (b) A block is dirty when it was made since the last landing; only dirty blocks are
+ * written again. (c) A block holds one use of each of its texts until it is freed. (d) Undoing the
+ * journal from its end backwards gives the store as it was (promise 5).
+ */
+#include "statemachine/store.h"
+
+#include "statemachine/memory.h"
+#include "statemachine/pack.h"
+#include "statemachine/require.h"
+#include "statemachine/slab.h"
+#include "statemachine/timers.h"
+
+struct block {
+    uint32_t timer;
+    uint8_t channel;
+    uint8_t id_size;
+    uint8_t dirty;
+    uint8_t bytes[]; /* id, packed record */
+};
+
+enum { BLOCK_HEAD = offsetof(struct block, bytes) };
+
+_Static_assert(BLOCK_HEAD + MESSAGE_ID_MAX + PACKED_MAX <= SLAB_BLOCK_MAX, "any record fits");
+
+/* What a key was before the transaction first changed it. */
+struct change {
+    uint64_t hash;
+    int64_t wake_ms;   /* of the old block */
+    uint32_t old;      /* 0: there was none */
+    uint32_t key;      /* where in the journal's keys: channel, size, id */
+};
+
+struct store {
+    struct slab slab;
+    struct index index;
+    struct timers timers;
+    struct intern intern;
+    hash_fn *hash;
+    uint64_t seed;
+    struct change *changes;
+    size_t change_count, change_room;
+    uint8_t *keys;
+    size_t keys_size, keys_room;
+};
+
+static struct block *block_at(const struct store *store, uint32_t handle)
+{
+    return (struct block *)(void *)slab_block(&store->slab, handle);
+}
+
+static struct message_key block_key(const struct block *block)
+{
+    return (struct message_key){
+        .id = {.bytes = block->bytes, .size = block->id_size},
+        .channel = block->channel,
+    };
+}
+
+static const uint8_t *block_packed(const struct block *block)
+{
+    return block->bytes + block->id_size;
+}
+
+static void on_timer_moved(void *owner, uint32_t handle, uint32_t place)
+{
+    block_at(owner, handle)->timer = place;
+}
+
+/* Equal deadlines fire in the order of (message id, channel) (DESIGN 3). */
+static int timer_order(void *owner, uint32_t a, uint32_t b)
+{
+    struct message_key left = block_key(block_at(owner, a));
+    struct message_key right = block_key(block_at(owner, b));
+    int order = text_compare(left.id, right.id);
+
+    return order != 0 ? order : (int)left.channel - (int)right.channel;
+}
+
+struct store *store_new(hash_fn *hash, uint64_t seed)
+{
+    struct store *store = memory_get(sizeof(*store));
+
+    *store = (struct store){.hash = hash, .seed = seed};
+    slab_init(&store->slab);
+    index_init(&store->index);
+    timers_init(&store->timers, store, on_timer_moved, timer_order);
+    intern_init(&store->intern, hash, seed);
+    return store;
+}
+
+void store_free(struct store **store)
+{
+    if (*store == NULL)
+        return;
+    slab_release(&(*store)->slab);
+    index_release(&(*store)->index);
+    timers_release(&(*store)->timers);
+    intern_release(&(*store)->intern);
+    free((*store)->changes);
+    free((*store)->keys);
+    free(*store);
+    *store = NULL;
+}
+
+/* ---- finding ---------------------------------------------------------------------------- */
+
+struct wanted {
+    const struct store *store;
+    struct message_key key;
+};
+
+static bool matches(const void *context, uint32_t handle)
+{
+    const struct wanted *wanted = context;
+    const struct block *block = block_at(wanted->store, handle);
+
+    return block->channel == wanted->key.channel && text_equal(block_key(block).id, wanted->key.id);
+}
+
+static uint64_t hash_key(const struct store *store, struct message_key key)
+{
+    return store->hash(key.id.bytes, key.id.size, store->seed + key.channel);
+}
+
+static uint32_t find(const struct store *store, struct message_key key, uint64_t hash)
+{
+    struct wanted wanted = {.store = store, .key = key};
+
+    return index_find(&store->index, hash, matches, &wanted);
+}
+
+bool store_find(const struct store *store, struct message_key key, struct place *place,
+                struct record *record)
+{
+    place->hash = hash_key(store, key);
+    place->handle = find(store, key, place->hash);
+    if (place->handle == 0)
+        return false;
+    record_unpack(block_packed(block_at(store, place->handle)), &store->intern, record);
+    return true;
+}
+
+bool store_first_due(const struct store *store, int64_t until_ms, int64_t *deadline_ms,
+                     struct message_key *key, struct place *place, struct record *record)
+{
+    const struct block *block;
+
+    if (!timers_first(&store->timers, deadline_ms, &place->handle) || *deadline_ms > until_ms)
+        return false;
+    block = block_at(store, place->handle);
+    *key = block_key(block);
+    place->hash = hash_key(store, *key);
+    record_unpack(block_packed(block), &store->intern, record);
+    return true;
+}
+
+int64_t store_next_deadline(const struct store *store)
+{
+    int64_t deadline_ms;
+    uint32_t handle;
+
+    return timers_first(&store->timers, &deadline_ms, &handle) ? deadline_ms : INT64_MAX;
+}
+
+/* ---- blocks ----------------------------------------------------------------------------- */
+
+static void block_drop_texts(struct store *store, const struct block *block)
+{
+    struct packed_refs refs = record_packed_refs(block_packed(block));
+
+    intern_drop(&store->intern, refs.attributes);
+    intern_drop(&store->intern, refs.reason);
+    intern_drop(&store->intern, refs.topic);
+}
+
+static void block_free(struct store *store, uint32_t handle)
+{
+    block_drop_texts(store, block_at(store, handle));
+    slab_free(&store->slab, handle);
+}
+
+static uint32_t block_new(struct store *store, struct message_key key, const uint8_t *packed,
+                          size_t size)
+{
+    uint32_t handle = slab_get(&store->slab, BLOCK_HEAD + key.id.size + size);
+    struct block *block = block_at(store, handle);
+
+    block->timer = 0;
+    block->channel = key.channel;
+    block->id_size = (uint8_t)key.id.size;
+    block->dirty = 1;
+    memcpy(block->bytes, key.id.bytes, key.id.size);
+    memcpy(block->bytes + key.id.size, packed, size);
+    return handle;
+}
+
+/* ---- the journal ------------------------------------------------------------------------ */
+
+static void journal_add(struct store *store, struct message_key key, uint64_t hash, uint32_t old,
+                        int64_t wake_ms)
+{
+    uint8_t *at;
+
+    if (store->change_count == store->change_room) {
+        store->change_room = store->change_room == 0 ? 256 : store->change_room * 2;
+        store->changes =
+            memory_resize(store->changes, store->change_room, sizeof(*store->changes));
+    }
+    if (store->keys_size + 2 + MESSAGE_ID_MAX > store->keys_room) {
+        store->keys_room = store->keys_room == 0 ? 16384 : store->keys_room * 2;
+        store->keys = memory_resize(store->keys, store->keys_room, 1);
+    }
+    require(store->keys_size <= UINT32_MAX);
+    store->changes[store->change_count++] = (struct change){
+        .hash = hash, .wake_ms = wake_ms, .old = old, .key = (uint32_t)store->keys_size};
+    at = store->keys + store->keys_size;
+    at[0] = key.channel;
+    at[1] = (uint8_t)key.id.size;
+    memcpy(at + 2, key.id.bytes, key.id.size);
+    store->keys_size += 2 + key.id.size;
+}
+
+static struct message_key journal_key(const struct store *store, const struct change *change)
+{
+    const uint8_t *at = store->keys + change->key;
+
+    return (struct message_key){.id = {.bytes = at + 2, .size = at[1]}, .channel = at[0]};
+}
+
+static void journal_clear(struct store *store)
+{
+    store->change_count = 0;
+    store->keys_size = 0;
+}
+
+size_t store_touched(const struct store *store)
+{
+    return store->change_count;
+}
+
+bool store_touched_at(const struct store *store, size_t i, struct message_key *key,
+                      struct record *record)
+{
+    uint32_t handle;
+
+    require(i < store->change_count);
+    *key = journal_key(store, &store->changes[i]);
+    handle = find(store, *key, store->changes[i].hash);
+    if (handle == 0)
+        return false;
+    record_unpack(block_packed(block_at(store, handle)), &store->intern, record);
+    return true;
+}
+
+void store_land(struct store *store)
+{
+    for (size_t i = 0; i < store->change_count; i++) {
+        const struct change *change = &store->changes[i];
+        uint32_t handle = find(store, journal_key(store, change), change->hash);
+        if (handle != 0)
+            block_at(store, handle)->dirty = 0;
+        if (change->old != 0)
+            block_free(store, change->old);
+    }
+    journal_clear(store);
+}
+
+void store_undo(struct store *store)
+{
+    for (size_t i = store->change_count; i-- > 0;) {
+        const struct change *change = &store->changes[i];
+        uint32_t handle = find(store, journal_key(store, change), change->hash);
+        if (handle != 0) {
+            require(block_at(store, handle)->dirty);
+            index_remove(&store->index, change->hash, handle);
+            timers_cancel(&store->timers, block_at(store, handle)->timer);
+            block_free(store, handle);
+        }
+        if (change->old != 0) {
+            index_insert(&store->index, change->hash, change->old);
+            timers_add(&store->timers, change->wake_ms, change->old);
+        }
+    }
+    journal_clear(store);
+}
+
+/* ---- changing --------------------------------------------------------------------------- */
+
+static void put_new(struct store *store, struct message_key key, uint64_t hash,
+                    const uint8_t *packed, size_t size, int64_t wake_ms)
+{
+    uint32_t handle = block_new(store, key, packed, size);
+
+    journal_add(store, key, hash, 0, 0);
+    index_insert(&store->index, hash, handle);
+    timers_add(&store->timers, wake_ms, handle);
+}
+
+/* The old block goes to the journal, texts and all; a new one takes over its timer. */
+static void put_beside(struct store *store, struct message_key key, struct place place,
+                       const uint8_t *packed, size_t size, int64_t wake_ms)
+{
+    uint32_t timer = block_at(store, place.handle)->timer;
+    uint32_t handle = block_new(store, key, packed, size);
+
+    journal_add(store, key, place.hash, place.handle, timers_deadline(&store->timers, timer));
+    index_replace(&store->index, place.hash, place.handle, handle);
+    timers_rename(&store->timers, timer, handle);
+    timers_move(&store->timers, timer, wake_ms);
+}
+
+/* The transaction's own block, written once more; into another one where the size needs it. */
+static void put_again(struct store *store, struct message_key key, struct place place,
+                      const uint8_t *packed, size_t size, int64_t wake_ms)
+{
+    struct block *block = block_at(store, place.handle);
+    uint32_t timer = block->timer;
+
+    if (slab_fits(&store->slab, place.handle, BLOCK_HEAD + key.id.size + size)) {
+        block_drop_texts(store, block);
+        memcpy(block->bytes + key.id.size, packed, size);
+    } else {
+        uint32_t handle = block_new(store, key, packed, size);
+        index_replace(&store->index, place.hash, place.handle, handle);
+        timers_rename(&store->timers, timer, handle);
+        block_free(store, place.handle);
+    }
+    timers_move(&store->timers, timer, wake_ms);
+}
+
+void store_put(struct store *store, struct message_key key, struct place place,
+               const struct record *record, int64_t wake_ms)
+{
+    struct packed_refs refs = {
+        .attributes = intern_hold(&store->intern, record->attributes).ref,
+        .reason = intern_hold(&store->intern, record->reason).ref,
+        .topic = intern_hold(&store->intern, record->topic).ref,
+    };
+    uint8_t packed[PACKED_MAX];
+    size_t size = record_pack(record, refs, packed);
+
+    require(key.id.size >= 1 && key.id.size <= MESSAGE_ID_MAX);
+    if (place.handle == 0)
+        put_new(store, key, place.hash, packed, size, wake_ms);
+    else if (!block_at(store, place.handle)->dirty)
+        put_beside(store, key, place, packed, size, wake_ms);
+    else
+        put_again(store, key, place, packed, size, wake_ms);
+}
+
+void store_forget(struct store *store, struct message_key key, struct place place)
+{
+    struct block *block;
+    uint32_t timer;
+
+    require(place.handle != 0);
+    block = block_at(store, place.handle);
+    timer = block->timer;
+    if (!block->dirty)
+        journal_add(store, key, place.hash, place.handle, timers_deadline(&store->timers, timer));
+    index_remove(&store->index, place.hash, place.handle);
+    timers_cancel(&store->timers, timer);
+    if (block->dirty)
+        block_free(store, place.handle);
+}
+
+struct text store_keep_text(struct store *store, struct text text)
+{
+    return intern_hold(&store->intern, text);
+}
+
+/* ---- looking at it ---------------------------------------------------------------------- */
+
+struct store_size store_measure(const struct store *store)
+{
+    return (struct store_size){
+        .records = store->index.count,
+        .records_bytes = slab_memory(&store->slab),
+        .index_bytes = index_memory(&store->index),
+        .timers_bytes = timers_memory(&store->timers),
+        .texts = intern_count(&store->intern),
+        .texts_bytes = intern_memory(&store->intern),
+        .journal_bytes = store->change_room * sizeof(*store->changes) + store->keys_room,
+    };
+}
+
+void store_walk(const struct store *store, store_visit *visit, void *context)
+{
+    struct record record;
+
+    for (uint32_t place = 1; place <= store->timers.count; place++) {
+        const struct block *block = block_at(store, timers_handle(&store->timers, place));
+        record_unpack(block_packed(block), &store->intern, &record);
+        if (!visit(context, block_key(block), &record))
+            return;
+    }
+}

@@ -1,0 +1,98 @@
+/*
+ * store.h: the records of one task, with their deadlines, and a way back.
+ *
+ * Memory never runs ahead of Kafka (DESIGN 5). Every change since the last landing is pending: the
+ * first change of a record puts a new block beside the old one, and the journal keeps the old. When
+ * the transaction has committed, store_land() forgets the old ones; when it has not, store_undo()
+ * puts them back, deadlines included. The journal is also the list of what the transaction owes
+ * the state topic.
+ *
+ * Memory per record: its packed bytes (pack.h), 7 + id size + about 45, rounded up to 8; 12 in the
+ * timers' heap; 10 to 20 in the index, 13.7 over a doubling. One thread at a time.
+ */
+#ifndef UPSHOT_STATEMACHINE_STORE_H
+#define UPSHOT_STATEMACHINE_STORE_H
+
+#include "statemachine/intern.h"
+#include "statemachine/record.h"
+
+struct store;
+
+struct message_key {
+    struct text id;
+    uint8_t channel;
+};
+
+/* Where a record was found, or would be: good until the next change of the store. */
+struct place {
+    uint64_t hash;
+    uint32_t handle; /* 0: there is no such record */
+};
+
+struct store *store_new(hash_fn *hash, uint64_t seed);
+void store_free(struct store **store);
+
+/*
+ * Finds a record. Its texts are borrowed from the store, until the next landing or undoing.
+ * False, with *place good for store_put(), where there is none.
+ */
+bool store_find(const struct store *store, struct message_key key, struct place *place,
+                struct record *record);
+
+/*
+ * Puts a record at the place that store_find() or store_first_due() gave for the same key, to be
+ * woken at wake_ms. Its texts are interned.
+ */
+void store_put(struct store *store, struct message_key key, struct place place,
+               const struct record *record, int64_t wake_ms);
+
+/* Forgets a record that is there. */
+void store_forget(struct store *store, struct message_key key, struct place place);
+
+/*
+ * The record with the least (deadline, message id, channel), if that deadline is at or before
+ * until_ms. The key borrows from the store, as the record does.
+ */
+bool store_first_due(const struct store *store, int64_t until_ms, int64_t *deadline_ms,
+                     struct message_key *key, struct place *place, struct record *record);
+
+/* Deadline of the next one, INT64_MAX where there is none. */
+int64_t store_next_deadline(const struct store *store);
+
+/* How many keys changed since the last landing; one changed twice may count twice. */
+size_t store_touched(const struct store *store);
+
+/* The i-th changed key as it is now; false where it is forgotten. */
+bool store_touched_at(const struct store *store, size_t i, struct message_key *key,
+                      struct record *record);
+
+/* The transaction has committed: the changes stay. */
+void store_land(struct store *store);
+
+/* The transaction has not: everything as it was at the last landing. */
+void store_undo(struct store *store);
+
+/*
+ * Keeps a text in the pool for as long as the store lives, for what many events will bring (a
+ * topic's name): interning it again then costs nothing.
+ */
+struct text store_keep_text(struct store *store, struct text text);
+
+/* What it holds and what that costs, by part; bytes. */
+struct store_size {
+    size_t records;
+    size_t records_bytes;
+    size_t index_bytes;
+    size_t timers_bytes;
+    size_t texts;
+    size_t texts_bytes;
+    size_t journal_bytes;
+};
+
+struct store_size store_measure(const struct store *store);
+
+/* Walks over all records, in no particular order, until `visit` says false. */
+typedef bool store_visit(void *context, struct message_key key, const struct record *record);
+void store_walk(const struct store *store, store_visit *visit, void *context);
+
+#endif

@@ -1,0 +1,105 @@
+/* task.c: find, step, put. */
+#include "statemachine/task.h"
+
+#include "statemachine/require.h"
+
+void task_init(struct task *task, const struct tables *tables, size_t input_count, hash_fn *hash,
+               uint64_t seed)
+{
+    *task = (struct task){.tables = tables, .store = store_new(hash, seed)};
+    watermark_init(&task->watermark, input_count);
+    task->landed_watermark = task->watermark;
+}
+
+void task_release(struct task *task)
+{
+    store_free(&task->store);
+}
+
+static void name(struct happening *happening, const struct table *table, struct text id)
+{
+    happening->table = table;
+    memcpy(happening->id_bytes, id.bytes, id.size);
+    happening->id = (struct text){.bytes = happening->id_bytes, .size = id.size};
+}
+
+static void keep(struct task *task, struct place place, struct happening *happening)
+{
+    struct message_key key = {.id = happening->id, .channel = happening->table->index};
+
+    if (happening->effects.forgets)
+        store_forget(task->store, key, place);
+    else
+        store_put(task->store, key, place, &happening->record, happening->effects.wake_ms);
+}
+
+bool task_fire(struct task *task, int64_t until_ms, struct happening *happening)
+{
+    struct message_key key;
+    struct place place;
+
+    if (!store_first_due(task->store, until_ms, &happening->deadline_ms, &key, &place,
+                         &happening->record)) {
+        watermark_reach(&task->watermark, until_ms);
+        return false;
+    }
+    name(happening, task->tables->rows[key.channel], key.id);
+    watermark_reach(&task->watermark, happening->deadline_ms);
+    step_deadline(happening->table, &happening->record, task->watermark.reached_ms,
+                  &happening->effects);
+    keep(task, place, happening);
+    return true;
+}
+
+void task_apply(struct task *task, const struct event *event, struct happening *happening)
+{
+    struct message_key key = {.id = event->id, .channel = event->channel};
+    struct place place;
+    bool fresh = !store_find(task->store, key, &place, &happening->record);
+
+    require(event->channel < task->tables->count);
+    name(happening, task->tables->rows[event->channel], event->id);
+    if (fresh)
+        record_open(&happening->record, event);
+    step_event(happening->table, &happening->record, fresh, event, task->watermark.reached_ms,
+               &happening->effects);
+    task->counts.arrivals[happening->effects.arrival]++;
+    keep(task, place, happening);
+}
+
+void task_restore(struct task *task, const struct table *table, struct text id,
+                  const struct record *record)
+{
+    struct message_key key = {.id = id, .channel = table->index};
+    struct record before;
+    struct place place;
+
+    store_find(task->store, key, &place, &before);
+    store_put(task->store, key, place, record, step_wake_ms(table, record));
+    store_land(task->store);
+}
+
+void task_restore_gone(struct task *task, const struct table *table, struct text id)
+{
+    struct message_key key = {.id = id, .channel = table->index};
+    struct record before;
+    struct place place;
+
+    if (store_find(task->store, key, &place, &before))
+        store_forget(task->store, key, place);
+    store_land(task->store);
+}
+
+void task_land(struct task *task)
+{
+    store_land(task->store);
+    task->landed_watermark = task->watermark;
+    task->landed_counts = task->counts;
+}
+
+void task_undo(struct task *task)
+{
+    store_undo(task->store);
+    task->watermark = task->landed_watermark;
+    task->counts = task->landed_counts;
+}

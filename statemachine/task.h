@@ -1,0 +1,66 @@
+/*
+ * task.h: one partition's machine: its records, its watermark, its counts.
+ *
+ * What run, replay, the scenarios and the simulation all drive, and nothing else decides. Time
+ * comes in as timestamps and `until`; effects go out as happenings, for the caller to carry out.
+ * Everything done since the last task_land() can be undone.
+ */
+#ifndef UPSHOT_STATEMACHINE_TASK_H
+#define UPSHOT_STATEMACHINE_TASK_H
+
+#include "statemachine/step.h"
+#include "statemachine/store.h"
+#include "statemachine/watermark.h"
+
+/* What one step did to one message: enough to write the outcome and the log line. */
+struct happening {
+    const struct table *table;
+    struct text id; /* points into id_bytes */
+    int64_t deadline_ms; /* of task_fire() only: the deadline that fired */
+    struct effects effects;
+    struct record record; /* afterwards; its texts are good until the next call */
+    uint8_t id_bytes[MESSAGE_ID_MAX];
+};
+
+/* Exact over restarts: kept in the control record, landed with the transaction (DESIGN 2). */
+struct task_counts {
+    uint64_t arrivals[ARRIVAL_COUNT];
+};
+
+struct task {
+    const struct tables *tables;
+    struct store *store;
+    struct watermark watermark;
+    struct task_counts counts;
+    struct watermark landed_watermark;
+    struct task_counts landed_counts;
+};
+
+/* Borrows the tables; makes a store of its own, freed by task_release(). */
+void task_init(struct task *task, const struct tables *tables, size_t input_count, hash_fn *hash,
+               uint64_t seed);
+void task_release(struct task *task);
+
+/*
+ * Fires the first deadline at or before until_ms, moving the watermark to it. False when there is
+ * none left; the watermark is then at until_ms. Stopping in between is safe: the watermark stays
+ * at the last deadline fired. TIME_NONE does nothing.
+ */
+bool task_fire(struct task *task, int64_t until_ms, struct happening *happening);
+
+/*
+ * Applies an event. Its record must have been taken (watermark_take) and the deadlines that this
+ * reached must have fired before.
+ */
+void task_apply(struct task *task, const struct event *event, struct happening *happening);
+
+/* Puts a record as it was kept elsewhere (restore); lands at once. */
+void task_restore(struct task *task, const struct table *table, struct text id,
+                  const struct record *record);
+/* Forgets a record that was restored, if it is there: a tombstone in the state topic. */
+void task_restore_gone(struct task *task, const struct table *table, struct text id);
+
+void task_land(struct task *task);
+void task_undo(struct task *task);
+
+#endif
