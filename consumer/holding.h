@@ -1,0 +1,64 @@
+/*
+ * holding.h: one partition that a worker holds: its lane, and where each of its inputs stands.
+ *
+ * Offsets are our own book-keeping, never librdkafka's position (DESIGN 5, known traps). Each
+ * input has a queue of its own, and one that is ahead is simply left unread.
+ */
+#ifndef UPSHOT_CONSUMER_HOLDING_H
+#define UPSHOT_CONSUMER_HOLDING_H
+
+#include "consumer/config.h"
+#include "consumer/merge.h"
+#include "consumer/partitioning.h"
+#include "consumer/restore.h"
+
+enum { INLET_BATCH = 1024 };
+
+struct inlet {
+    const char *topic;
+    struct text topic_text; /* kept in the lane's store */
+    rd_kafka_queue_t *queue;
+    rd_kafka_message_t *batch[INLET_BATCH];
+    size_t at, count;
+    int64_t next;        /* offset behind the last record taken */
+    int64_t landed_next;
+    bool at_end;         /* all up to the last stable offset was taken */
+    int64_t quiet_since_ms; /* monotonic: first known end, or last record; 0: neither yet */
+    int64_t wait_since_ms;  /* monotonic: since when others wait for it; 0: they do not */
+};
+
+struct holding {
+    struct lane lane;
+    struct restore_job restoring;
+    bool running;    /* restored: takes records */
+    bool touched;    /* by the open transaction */
+    bool fenced_off; /* revoked: kept in case it comes back */
+    uint64_t transaction; /* number of the last transaction that landed */
+    size_t inlet_count;
+    struct inlet inlets[]; /* in the order of input.topics */
+};
+
+/* `next` of each inlet is unknown (-1) at first. */
+struct holding *holding_new(const struct config *config, const struct tables *tables,
+                            int32_t partition, uint64_t seed);
+void holding_free(struct holding **holding);
+
+/* Gives every inlet the queue of its partition, cut off from the consumer's own. */
+void holding_connect(struct holding *holding, rd_kafka_t *consumer, int wake_fd);
+
+/* Throws away what was fetched and the queues. */
+void holding_disconnect(struct holding *holding);
+
+/* Throws away what was fetched, and goes back to where the last landed transaction ended. */
+void holding_rewind(struct holding *holding);
+
+/* Everything of the open transaction stays / goes. */
+void holding_land(struct holding *holding);
+void holding_undo(struct holding *holding);
+
+/* The facts of a restored control record become the lane's. */
+void holding_take_control(struct holding *holding, const struct control *control);
+void holding_give_control(const struct holding *holding, const struct tables *tables,
+                          struct control *control);
+
+#endif

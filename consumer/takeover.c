@@ -1,0 +1,330 @@
+/*
+ * takeover.c: partitions come and go.
+ *
+ * assigned -> committed offsets (stable) -> end of the state partition -> restore -> consume. In
+ * that order: what the offsets promise is then certainly in the state that is read (DESIGN 5).
+ * The rebalance callback only takes a note; the loop acts on it at its own pace.
+ */
+#include "consumer/clock.h"
+#include "consumer/command.h"
+#include "consumer/log.h"
+#include "consumer/worker_inside.h"
+#include "statemachine/memory.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { ASK_MS = 5000 };
+
+void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
+                  rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct inside *inside = opaque;
+
+    if (inside->closing) {
+        rd_kafka_assign(consumer, NULL);
+        return;
+    }
+    if (inside->rebalanced != NULL)
+        rd_kafka_topic_partition_list_destroy(inside->rebalanced);
+    inside->rebalanced = rd_kafka_topic_partition_list_copy(partitions);
+    inside->rebalance = event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? REBALANCE_ASSIGN
+                                                                      : REBALANCE_REVOKE;
+}
+
+static void stop_running(struct inside *inside, struct holding *holding)
+{
+    restore_drop(&inside->restore, &holding->restoring);
+    holding_disconnect(holding);
+    if (holding->running)
+        atomic_fetch_sub(&inside->stage->partitions, 1);
+    holding->running = false;
+}
+
+static void drop(struct inside *inside, size_t i)
+{
+    stop_running(inside, inside->holdings[i]);
+    holding_free(&inside->holdings[i]);
+    inside->holdings[i] = inside->holdings[--inside->holding_count];
+}
+
+void takeover_revoke(struct inside *inside)
+{
+    log_info("revoked", "worker=%d partitions=%d", inside->worker->number,
+             inside->rebalanced->cnt);
+    for (size_t i = inside->holding_count; i-- > 0;) {
+        struct holding *holding = inside->holdings[i];
+        if (!holding->running) { /* half restored: no use to anyone */
+            drop(inside, i);
+            continue;
+        }
+        stop_running(inside, holding);
+        holding->fenced_off = true;
+    }
+    rd_kafka_assign(inside->consumer, NULL);
+}
+
+uint64_t takeover_number(const rd_kafka_topic_partition_t *offset)
+{
+    uint64_t number = 0;
+    const char *digits = offset->metadata;
+
+    for (size_t i = 0; i < offset->metadata_size && i < 20; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return 0; /* somebody else's: the offsets were set by hand */
+        number = number * 10 + (uint64_t)(digits[i] - '0');
+    }
+    return number;
+}
+
+rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
+{
+    for (;;) {
+        rd_kafka_topic_partition_list_t *list =
+            rd_kafka_topic_partition_list_new((int)inside->holding_count * 2 + 1);
+        rd_kafka_resp_err_t error;
+        for (size_t i = 0; i < inside->holding_count; i++)
+            for (size_t j = 0; j < inside->holdings[i]->inlet_count; j++)
+                rd_kafka_topic_partition_list_add(list, inside->holdings[i]->inlets[j].topic,
+                                                  inside->holdings[i]->lane.partition);
+        error = rd_kafka_committed(inside->consumer, list, ASK_MS);
+        for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+            error = list->elems[i].err;
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return list;
+        /* _TIMED_OUT: a transaction with these offsets is still open; it will end. */
+        log_info("offsets_not_stable", "worker=%d error=%s", inside->worker->number,
+                 rd_kafka_err2name(error));
+        rd_kafka_topic_partition_list_destroy(list);
+        if (atomic_load(&inside->stage->stop))
+            return NULL;
+    }
+}
+
+/* True where all inputs of a partition were assigned. */
+static bool whole(const struct inside *inside, int32_t partition)
+{
+    for (size_t i = 0; i < inside->config->input_topics.count; i++)
+        if (rd_kafka_topic_partition_list_find(inside->rebalanced,
+                                               inside->config->input_topics.items[i],
+                                               partition) == NULL)
+            return false;
+    return true;
+}
+
+static struct holding *find(const struct inside *inside, int32_t partition)
+{
+    for (size_t i = 0; i < inside->holding_count; i++)
+        if (inside->holdings[i]->lane.partition == partition)
+            return inside->holdings[i];
+    return NULL;
+}
+
+static void add(struct inside *inside, struct holding *holding)
+{
+    inside->holdings =
+        memory_resize(inside->holdings, inside->holding_count + 1, sizeof(*inside->holdings));
+    inside->holdings[inside->holding_count++] = holding;
+}
+
+static struct holding *fresh(const struct inside *inside, int32_t partition)
+{
+    return holding_new(inside->config, &inside->tables, partition, inside->seed);
+}
+
+/* Holdings for exactly the partitions assigned; what was held and is not assigned is dropped. */
+static void gather(struct inside *inside)
+{
+    for (size_t i = inside->holding_count; i-- > 0;)
+        if (!whole(inside, inside->holdings[i]->lane.partition))
+            drop(inside, i);
+    for (int i = 0; i < inside->rebalanced->cnt; i++) {
+        int32_t partition = inside->rebalanced->elems[i].partition;
+        if (find(inside, partition) != NULL)
+            continue;
+        if (whole(inside, partition))
+            add(inside, fresh(inside, partition));
+        else
+            log_warn("task_not_whole", "worker=%d topic=%s partition=%d hint=\"not all inputs of "
+                     "this partition came to the same member: do all subscribe to the same "
+                     "topics?\"", inside->worker->number, inside->rebalanced->elems[i].topic,
+                     partition);
+    }
+}
+
+/* Where an input starts that nobody has committed: its earliest record. */
+static bool earliest(struct inside *inside, const char *topic, int32_t partition, int64_t *offset)
+{
+    int64_t high;
+    rd_kafka_resp_err_t error =
+        rd_kafka_query_watermark_offsets(inside->client, topic, partition, offset, &high, ASK_MS);
+
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    log_error("takeover_failed", "topic=%s partition=%d error=%s", topic, partition,
+              rd_kafka_err2name(error));
+    inside->code = EXIT_WORLD;
+    return false;
+}
+
+/* Is the memory that was kept through the rebalance what the committed offsets say? */
+static bool kept(const struct holding *holding, const rd_kafka_topic_partition_list_t *committed)
+{
+    if (!holding->fenced_off)
+        return false;
+    for (size_t i = 0; i < holding->inlet_count; i++) {
+        const rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_find(
+            (rd_kafka_topic_partition_list_t *)(uintptr_t)committed, holding->inlets[i].topic,
+            holding->lane.partition);
+        if (row == NULL || takeover_number(row) != holding->transaction)
+            return false;
+        if (row->offset >= 0 && row->offset != holding->inlets[i].landed_next)
+            return false;
+    }
+    return true;
+}
+
+static bool start_from(struct inside *inside, struct holding *holding,
+                       const rd_kafka_topic_partition_list_t *committed)
+{
+    for (size_t i = 0; i < holding->inlet_count; i++) {
+        struct inlet *inlet = &holding->inlets[i];
+        const rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_find(
+            (rd_kafka_topic_partition_list_t *)(uintptr_t)committed, inlet->topic,
+            holding->lane.partition);
+        inlet->next = row->offset;
+        if (inlet->next < 0 &&
+            !earliest(inside, inlet->topic, holding->lane.partition, &inlet->next))
+            return false;
+        inlet->landed_next = inlet->next;
+        holding->transaction = takeover_number(row);
+    }
+    return true;
+}
+
+/* Assigns every inlet from its own `next`. */
+static void assign_inlets(struct inside *inside)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)inside->holding_count * 2 + 1);
+    rd_kafka_resp_err_t error;
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        for (size_t j = 0; j < inside->holdings[i]->inlet_count; j++)
+            rd_kafka_topic_partition_list_add(list, inside->holdings[i]->inlets[j].topic,
+                                              inside->holdings[i]->lane.partition)
+                ->offset = inside->holdings[i]->inlets[j].next;
+    error = rd_kafka_assign(inside->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        log_error("assign_failed", "worker=%d error=%s", inside->worker->number,
+                  rd_kafka_err2name(error));
+        inside->code = EXIT_WORLD;
+    }
+}
+
+static void run_holding(struct inside *inside, struct holding *holding)
+{
+    holding->running = true;
+    holding->fenced_off = false;
+    atomic_fetch_add(&inside->stage->partitions, 1);
+}
+
+static bool take_over(struct inside *inside, size_t i,
+                      const rd_kafka_topic_partition_list_t *committed)
+{
+    struct holding *holding = inside->holdings[i];
+
+    if (kept(holding, committed)) {
+        run_holding(inside, holding);
+        return true;
+    }
+    if (holding->fenced_off) {
+        int32_t partition = holding->lane.partition;
+        holding_free(&inside->holdings[i]);
+        holding = inside->holdings[i] = fresh(inside, partition);
+    }
+    if (!start_from(inside, holding, committed))
+        return false;
+    if (!restore_add(&inside->restore, &holding->restoring, &holding->lane, inside->client)) {
+        inside->code = EXIT_WORLD;
+        return false;
+    }
+    return true;
+}
+
+void takeover_assign(struct inside *inside)
+{
+    rd_kafka_topic_partition_list_t *committed;
+
+    gather(inside);
+    if (inside->generation != NULL)
+        rd_kafka_consumer_group_metadata_destroy(inside->generation);
+    inside->generation = rd_kafka_consumer_group_metadata(inside->consumer);
+    committed = takeover_committed(inside);
+    if (committed == NULL)
+        return;
+    log_info("assigned", "worker=%d tasks=%zu", inside->worker->number, inside->holding_count);
+    for (size_t i = 0; i < inside->holding_count && inside->code == EXIT_WELL; i++) {
+        if (take_over(inside, i, committed))
+            holding_connect(inside->holdings[i], inside->consumer, inside->wake[1]);
+    }
+    rd_kafka_topic_partition_list_destroy(committed);
+    if (inside->code == EXIT_WELL)
+        assign_inlets(inside);
+}
+
+static void tell_table_changes(const struct inside *inside, const struct holding *holding)
+{
+    const struct control *control = &holding->restoring.control;
+
+    for (size_t i = 0; i < control->table_count; i++) {
+        const struct table *table =
+            tables_find(&inside->tables, (const uint8_t *)control->tables[i].channel,
+                        strlen(control->tables[i].channel));
+        if (table == NULL || table->digest != control->tables[i].digest)
+            log_warn("table_changed", "partition=%d channel=%s digest_before=%016" PRIx64
+                     " digest=%016" PRIx64, holding->lane.partition, control->tables[i].channel,
+                     control->tables[i].digest, table == NULL ? 0 : table->digest);
+    }
+}
+
+void takeover_poll(struct inside *inside, int wait_ms)
+{
+    switch (restore_poll(&inside->restore, wait_ms)) {
+    case RESTORE_GOING:
+        break;
+    case RESTORE_REFUSED:
+        inside->code = EXIT_FOUND;
+        return;
+    case RESTORE_FAILED:
+        inside->code = EXIT_WORLD;
+        return;
+    }
+    for (size_t i = 0; i < inside->holding_count; i++) {
+        struct holding *holding = inside->holdings[i];
+        const struct control *control = &holding->restoring.control;
+        if (holding->running || !holding->restoring.done)
+            continue;
+        restore_drop(&inside->restore, &holding->restoring);
+        if (control->transaction != 0) {
+            tell_table_changes(inside, holding);
+            holding_take_control(holding, control);
+        }
+        if (control->transaction != holding->transaction)
+            log_warn("offsets_moved", "partition=%d state_transaction=%" PRIu64
+                     " offsets_transaction=%" PRIu64 " hint=\"the group's offsets were set from "
+                     "outside; records read again are recognised as repeated\"",
+                     holding->lane.partition, control->transaction, holding->transaction);
+        if (control->transaction > holding->transaction)
+            holding->transaction = control->transaction;
+        run_holding(inside, holding);
+    }
+}
+
+void takeover_rewind(struct inside *inside)
+{
+    for (size_t i = 0; i < inside->holding_count; i++)
+        holding_rewind(inside->holdings[i]);
+    assign_inlets(inside);
+}

@@ -1,0 +1,635 @@
+/*
+ * worker.c: the loop.
+ *
+ * rebalance -> restore -> take and fire, within one transaction's budget -> commit -> land, undo
+ * or find out. Memory never runs ahead of Kafka: what a transaction did is pending until its
+ * commit, and lands after it (promises 4 and 5).
+ */
+#include "consumer/worker.h"
+
+#include "consumer/clock.h"
+#include "consumer/command.h"
+#include "consumer/hash.h"
+#include "consumer/kafka.h"
+#include "consumer/log.h"
+#include "consumer/summary.h"
+#include "consumer/worker_inside.h"
+#include "schemas/arena.h"
+#include "schemas/channel_file.h"
+#include "statemachine/memory.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SLICE = 2000,       /* records of one task before the next one's turn */
+    REST_MS = 50,       /* longest sleep: deadlines and signals are looked at this often */
+    RESTORE_WAIT_MS = 5,
+    RENEW_PATIENCE_MS = 120000,
+    ASK_MS = 5000,
+};
+
+int64_t stage_now_ms(const struct stage *stage)
+{
+    return stage->wall_base_ms + (clock_monotonic_ms() - stage->monotonic_base_ms);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* A queue's error message: the end of the partition, or something that went wrong. */
+static void take_notice(struct inside *inside, struct holding *holding, struct inlet *inlet,
+                        const rd_kafka_message_t *message)
+{
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        if (message->offset > inlet->next)
+            inlet->next = message->offset; /* markers at the end are behind us, too */
+        inlet->at_end = true;
+        if (inlet->quiet_since_ms == 0)
+            inlet->quiet_since_ms = clock_monotonic_ms();
+        return;
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+        message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        int64_t low = -1, high = -1;
+        rd_kafka_query_watermark_offsets(inside->client, inlet->topic, holding->lane.partition,
+                                         &low, &high, ASK_MS);
+        log_error("records_gone", "topic=%s partition=%d wanted=%" PRId64 " first=%" PRId64
+                  " end=%" PRId64 " gone=%" PRId64 " hint=\"retention took records that were never "
+                  "read; set the group's offset to %" PRId64 " to go on without them\"",
+                  inlet->topic, holding->lane.partition, inlet->next, low, high,
+                  low > inlet->next ? low - inlet->next : 0, low);
+        inside->code = EXIT_WORLD;
+        return;
+    }
+    log_warn("read_error", "topic=%s partition=%d error=%s text=\"%s\"", inlet->topic,
+             holding->lane.partition, rd_kafka_err2name(message->err),
+             rd_kafka_message_errstr(message));
+}
+
+/* The next record, NULL where none is here. */
+static const rd_kafka_message_t *head(struct inside *inside, struct holding *holding,
+                                      struct inlet *inlet)
+{
+    for (;;) {
+        rd_kafka_message_t *message;
+        if (inlet->at == inlet->count) {
+            ssize_t count = rd_kafka_consume_batch_queue(inlet->queue, 0, inlet->batch, INLET_BATCH);
+            inlet->at = 0;
+            inlet->count = count > 0 ? (size_t)count : 0;
+            if (inlet->count == 0)
+                return NULL;
+        }
+        message = inlet->batch[inlet->at];
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset >= inlet->next) {
+            inlet->at_end = false;
+            return message;
+        }
+        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            take_notice(inside, holding, inlet, message);
+        rd_kafka_message_destroy(message); /* an offset below is a fetch from before a rewind */
+        inlet->at++;
+    }
+}
+
+/* Record timestamp; a record without one has that of the record before it. */
+static int64_t timestamp_of(const rd_kafka_message_t *message, const struct watermark *watermark,
+                            size_t input)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
+
+    if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms >= 0)
+        return timestamp_ms;
+    timestamp_ms = watermark->inputs[input].greatest_ms;
+    return timestamp_ms == TIME_NONE ? 0 : timestamp_ms;
+}
+
+/* Which input is next; waiting is timed here, decided in merge.c. */
+static int choose(struct inside *inside, struct holding *holding)
+{
+    struct merge_input inputs[INPUTS_MAX] = {0};
+    int64_t now_ms = 0;
+    bool other = false;
+    int chosen;
+
+    for (size_t i = 0; i < holding->inlet_count; i++) {
+        struct inlet *inlet = &holding->inlets[i];
+        const rd_kafka_message_t *message = head(inside, holding, inlet);
+        if (message != NULL) {
+            inputs[i].state = MERGE_HEAD;
+            inputs[i].timestamp_ms = timestamp_of(message, &holding->lane.task.watermark, i);
+            inlet->wait_since_ms = 0;
+            other = true;
+        } else {
+            inputs[i].state = inlet->at_end ? MERGE_END : MERGE_UNKNOWN;
+        }
+    }
+    for (size_t i = 0; i < holding->inlet_count; i++) {
+        struct inlet *inlet = &holding->inlets[i];
+        if (inputs[i].state != MERGE_UNKNOWN || !other)
+            continue;
+        now_ms = now_ms == 0 ? clock_monotonic_ms() : now_ms;
+        if (inlet->wait_since_ms == 0)
+            inlet->wait_since_ms = now_ms;
+        inputs[i].waited_out = now_ms - inlet->wait_since_ms >= inside->config->input_wait_max_ms;
+    }
+    chosen = merge_choose(inputs, holding->inlet_count);
+    for (size_t i = 0; i < holding->inlet_count && chosen >= 0; i++)
+        if (inputs[i].waited_out && holding->inlets[i].wait_since_ms > 0) {
+            log_warn("input_waited_out", "topic=%s partition=%d waited_ms=%lld hint=\"its broker "
+                     "does not answer; going on without it\"", holding->inlets[i].topic,
+                     holding->lane.partition, (long long)inside->config->input_wait_max_ms);
+            holding->inlets[i].wait_since_ms = -inside->config->input_wait_max_ms; /* told once */
+        }
+    return chosen;
+}
+
+/* ---- partitioners ----------------------------------------------------------------------- */
+
+struct right_partition {
+    enum partitioner partitioner;
+    int32_t partition, partitions;
+};
+
+static bool partition_is_right(const uint8_t *key, size_t size, void *context)
+{
+    const struct right_partition *right = context;
+
+    return partition_of(right->partitioner, key, size, right->partitions) == right->partition;
+}
+
+/* Once, when every input has said enough: do they agree? (DESIGN 5) */
+static void compare_partitioners(struct inside *inside)
+{
+    const struct config_list *topics = &inside->config->input_topics;
+    enum partitioner verdicts[INPUTS_MAX];
+
+    if (inside->partitioners_told)
+        return;
+    for (size_t i = 0; i < topics->count; i++)
+        if (inside->partitionings[i].samples < PARTITIONING_SAMPLES)
+            return;
+    inside->partitioners_told = true;
+    for (size_t i = 0; i < topics->count; i++) {
+        verdicts[i] = partitioning_verdict(&inside->partitionings[i]);
+        log_info("partitioner", "topic=%s explained_by=%s samples=%u", topics->items[i],
+                 verdicts[i] == PARTITIONER_AUTO ? "none" : partitioner_words[verdicts[i]],
+                 inside->partitionings[i].samples);
+        if (verdicts[i] != verdicts[0])
+            log_error("partitioners_differ", "topic=%s partitioner=%s other=%s other_partitioner=%s "
+                      "hint=\"sends and receipts of a message lie in different partitions and will "
+                      "never meet: give all producers the same partitioner\"", topics->items[i],
+                      partitioner_words[verdicts[i]], topics->items[0],
+                      partitioner_words[verdicts[0]]);
+    }
+}
+
+/* ---- one task's turn -------------------------------------------------------------------- */
+
+static void decode(struct inside *inside, struct holding *holding, size_t input,
+                   const rd_kafka_message_t *message, struct event_buffer *buffer,
+                   struct incoming *incoming)
+{
+    struct right_partition right = {
+        .partitioner = (enum partitioner)inside->config->partitioner,
+        .partition = holding->lane.partition,
+        .partitions = inside->stage->facts.partitions,
+    };
+    struct envelope_facts facts = {
+        .key = message->key,
+        .key_size = message->key_len,
+        .timestamp_ms = timestamp_of(message, &holding->lane.task.watermark, input),
+        .topic = holding->inlets[input].topic_text,
+        .offset = message->offset,
+        .partition_is_right =
+            right.partitioner == PARTITIONER_AUTO ? NULL : partition_is_right,
+        .context = &right,
+    };
+
+    incoming->input = input;
+    incoming->timestamp_ms = facts.timestamp_ms;
+    incoming->origin = message;
+    arena_open();
+    incoming->reason = event_decode(&inside->tables, message->payload, message->len,
+                                    (size_t)inside->config->event_max_bytes, &facts, buffer,
+                                    &incoming->event);
+    arena_close();
+    incoming->detail = buffer->detail;
+}
+
+/* One record, if there is one and the budget allows it. */
+static bool take_one(struct inside *inside, struct holding *holding)
+{
+    int input = choose(inside, holding);
+    struct event_buffer buffer;
+    struct incoming incoming;
+    struct inlet *inlet;
+    rd_kafka_message_t *message;
+
+    if (input < 0)
+        return false;
+    inlet = &holding->inlets[input];
+    message = inlet->batch[inlet->at];
+    if (!emit_touch(inside, holding)) {
+        inside->code = EXIT_WORLD;
+        return false;
+    }
+    decode(inside, holding, (size_t)input, message, &buffer, &incoming);
+    if (!pump_take(&inside->pump, &holding->lane, &incoming))
+        return false; /* deadlines used the budget up: the record waits for the next one */
+    if (!inside->partitioners_told) {
+        partitioning_sample(&inside->partitionings[input], message->key, message->key_len,
+                            holding->lane.partition, inside->stage->facts.partitions);
+        compare_partitioners(inside);
+    }
+    inlet->next = message->offset + 1;
+    inlet->quiet_since_ms = 0;
+    inlet->at++;
+    rd_kafka_message_destroy(message);
+    return true;
+}
+
+/* An input at its end that has been silent for idle.after no longer holds time back. */
+static bool resting(const struct inside *inside, const struct holding *holding,
+                    struct inlet *inlet, int64_t now_ms)
+{
+    int64_t low, high;
+
+    if (!inlet->at_end || inlet->at < inlet->count)
+        return false;
+    if (inlet->quiet_since_ms == 0)
+        inlet->quiet_since_ms = now_ms;
+    if (now_ms - inlet->quiet_since_ms < inside->config->idle_after_ms)
+        return false;
+    /* Beyond the last stable offset there may be an open transaction's records: not idle. */
+    if (rd_kafka_get_watermark_offsets(inside->consumer, inlet->topic, holding->lane.partition,
+                                       &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    return high <= inlet->next;
+}
+
+/* Time passes where no record moves it. True when deadlines fired. */
+static bool let_time_pass(struct inside *inside, struct holding *holding)
+{
+    struct watermark *watermark = &holding->lane.task.watermark;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t until_ms;
+
+    for (size_t i = 0; i < holding->inlet_count; i++)
+        watermark_rest(watermark, i, resting(inside, holding, &holding->inlets[i], now_ms));
+    until_ms = watermark_all_rest(watermark)
+                   ? stage_now_ms(inside->stage) - inside->config->idle_after_ms
+                   : watermark_target(watermark);
+    if (!lane_is_due(&holding->lane, until_ms)) {
+        watermark_reach(watermark, until_ms);
+        return false;
+    }
+    if (!emit_touch(inside, holding)) {
+        inside->code = EXIT_WORLD;
+        return false;
+    }
+    pump_fire(&inside->pump, &holding->lane, until_ms);
+    return true;
+}
+
+static bool work(struct inside *inside, struct holding *holding)
+{
+    bool worked = false;
+
+    for (int i = 0; i < SLICE && inside->pump.budget > 0 && inside->code == EXIT_WELL; i++) {
+        if (!take_one(inside, holding))
+            break;
+        worked = true;
+    }
+    if (inside->pump.budget > 0 && inside->code == EXIT_WELL)
+        worked = let_time_pass(inside, holding) || worked;
+    return worked;
+}
+
+/* ---- the end of a transaction ----------------------------------------------------------- */
+
+static void land(struct inside *inside)
+{
+    struct stage *stage = inside->stage;
+    struct tally *now = &inside->pump.tally, *before = &inside->landed;
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        if (inside->holdings[i]->touched)
+            holding_land(inside->holdings[i]);
+    tally_require_whole(now);
+    atomic_fetch_add(&stage->records, (long long)(now->records - before->records));
+    atomic_fetch_add(&stage->outcomes,
+                     (long long)(tally_outcomes(now) - tally_outcomes(before)));
+    atomic_fetch_add(&stage->corrections, (long long)(now->corrections - before->corrections));
+    atomic_fetch_add(&stage->dead_letters,
+                     (long long)(tally_dead_letters(now) - tally_dead_letters(before)));
+    *before = *now;
+}
+
+static void undo(struct inside *inside)
+{
+    for (size_t i = 0; i < inside->holding_count; i++)
+        if (inside->holdings[i]->touched)
+            holding_undo(inside->holdings[i]);
+    inside->pump.tally = inside->landed;
+}
+
+static bool renew(struct inside *inside)
+{
+    emit_close(inside);
+    if (!transaction_renew(&inside->transaction, RENEW_PATIENCE_MS)) {
+        log_error("no_producer", "worker=%d transactional_id=%s", inside->worker->number,
+                  inside->transaction.id);
+        inside->code = EXIT_WORLD;
+        return false;
+    }
+    emit_open(inside);
+    return true;
+}
+
+/*
+ * The answer was lost. A new producer has fenced the old one, so nothing can change any more; the
+ * committed offsets carry the number of the transaction that wrote them.
+ */
+static void find_out(struct inside *inside)
+{
+    rd_kafka_topic_partition_list_t *committed;
+    bool landed = false, known = false;
+
+    log_warn("transaction_unclear", "worker=%d", inside->worker->number);
+    if (atomic_load(&inside->stage->stop)) {
+        inside->code = EXIT_WORLD; /* no time to find out: the next start will know */
+        return;
+    }
+    if (!renew(inside))
+        return;
+    committed = takeover_committed(inside);
+    if (committed == NULL) {
+        inside->code = EXIT_WORLD;
+        return;
+    }
+    for (size_t i = 0; i < inside->holding_count; i++) {
+        const struct holding *holding = inside->holdings[i];
+        const rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_find(
+            committed, holding->inlets[0].topic, holding->lane.partition);
+        if (!holding->touched)
+            continue;
+        known = true;
+        if (takeover_number(row) == holding->transaction + 1) {
+            landed = true;
+        } else if (takeover_number(row) != holding->transaction &&
+                   !(row->offset < 0 && holding->transaction == 0)) {
+            log_error("offsets_not_ours", "partition=%d transaction=%" PRIu64 " committed=%" PRIu64
+                      " hint=\"another process has this partition\"", holding->lane.partition,
+                      holding->transaction + 1, takeover_number(row));
+            inside->code = EXIT_WORLD;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(committed);
+    if (!known || inside->code != EXIT_WELL)
+        return;
+    log_info("transaction_resolved", "worker=%d verdict=%s", inside->worker->number,
+             landed ? "landed" : "undone");
+    if (landed) {
+        land(inside);
+    } else {
+        undo(inside);
+        takeover_rewind(inside);
+    }
+}
+
+static void commit(struct inside *inside)
+{
+    if (!inside->transaction.open)
+        return;
+    switch (emit_commit(inside)) {
+    case COMMIT_LANDED:
+        land(inside);
+        break;
+    case COMMIT_UNDONE:
+        log_warn("transaction_undone", "worker=%d", inside->worker->number);
+        undo(inside);
+        takeover_rewind(inside);
+        poll(NULL, 0, REST_MS); /* what made it fail may need a moment */
+        break;
+    case COMMIT_UNCLEAR:
+        find_out(inside);
+        break;
+    }
+    inside->pump.budget = inside->config->commit_records;
+}
+
+static void give_up(struct inside *inside)
+{
+    if (transaction_abort(&inside->transaction) == COMMIT_UNCLEAR)
+        renew(inside);
+    undo(inside);
+    inside->pump.budget = inside->config->commit_records;
+}
+
+/* ---- the loop --------------------------------------------------------------------------- */
+
+static void serve_events(struct inside *inside)
+{
+    rd_kafka_message_t *message;
+    char why[256];
+
+    while ((message = rd_kafka_consumer_poll(inside->consumer, 0)) != NULL) {
+        if (message->err == RD_KAFKA_RESP_ERR__FATAL ||
+            rd_kafka_fatal_error(inside->consumer, why, sizeof(why)) !=
+                RD_KAFKA_RESP_ERR_NO_ERROR) {
+            log_error("consumer_fatal", "worker=%d text=\"%s\" hint=\"is there another process "
+                      "with the same instance.id?\"", inside->worker->number,
+                      rd_kafka_message_errstr(message));
+            inside->code = EXIT_WORLD;
+        } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            log_warn("consumer_error", "worker=%d error=%s text=\"%s\"", inside->worker->number,
+                     rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
+        }
+        rd_kafka_message_destroy(message);
+        if (inside->rebalance != REBALANCE_NONE)
+            break;
+    }
+}
+
+static void handle_rebalance(struct inside *inside)
+{
+    enum rebalance rebalance = inside->rebalance;
+
+    if (rebalance == REBALANCE_NONE)
+        return;
+    inside->rebalance = REBALANCE_NONE;
+    if (rebalance == REBALANCE_REVOKE) {
+        if (rd_kafka_assignment_lost(inside->consumer))
+            give_up(inside);
+        else
+            commit(inside);
+        takeover_revoke(inside);
+    } else {
+        takeover_assign(inside);
+    }
+}
+
+static void rest(struct inside *inside)
+{
+    struct pollfd wake = {.fd = inside->wake[0], .events = POLLIN};
+    char drained[256];
+    int64_t wait_ms = REST_MS;
+
+    if (inside->transaction.open) {
+        int64_t left_ms = inside->opened_ms + inside->config->commit_interval_ms -
+                          clock_monotonic_ms();
+        wait_ms = left_ms < 0 ? 0 : left_ms < REST_MS ? left_ms : REST_MS;
+    }
+    if (poll(&wake, 1, (int)wait_ms) > 0)
+        while (read(inside->wake[0], drained, sizeof(drained)) == (ssize_t)sizeof(drained))
+            ;
+}
+
+static bool commit_is_due(const struct inside *inside)
+{
+    return inside->transaction.open &&
+           (inside->pump.budget <= 0 || atomic_load(&inside->stage->stop) ||
+            clock_monotonic_ms() - inside->opened_ms >= inside->config->commit_interval_ms);
+}
+
+static void loop(struct inside *inside)
+{
+    while (inside->code == EXIT_WELL && !atomic_load(&inside->stage->stop)) {
+        bool worked = false, restoring;
+        serve_events(inside);
+        handle_rebalance(inside);
+        restoring = inside->restore.job_count > 0;
+        if (restoring && inside->code == EXIT_WELL)
+            takeover_poll(inside, inside->transaction.open ? 0 : RESTORE_WAIT_MS);
+        inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
+        for (size_t i = 0; i < inside->holding_count && inside->code == EXIT_WELL; i++)
+            if (inside->holdings[i]->running)
+                worked = work(inside, inside->holdings[i]) || worked;
+        if (inside->code != EXIT_WELL)
+            break;
+        if (commit_is_due(inside))
+            commit(inside);
+        else if (!worked && !restoring)
+            rest(inside);
+        if (inside->transaction.producer != NULL)
+            rd_kafka_poll(inside->transaction.producer, 0);
+    }
+    if (inside->code == EXIT_WELL)
+        commit(inside);
+}
+
+/* ---- life of a worker ------------------------------------------------------------------- */
+
+static bool subscribe(struct inside *inside)
+{
+    const struct config_list *topics = &inside->config->input_topics;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)topics->count);
+    rd_kafka_resp_err_t error;
+
+    for (size_t i = 0; i < topics->count; i++)
+        rd_kafka_topic_partition_list_add(list, topics->items[i], RD_KAFKA_PARTITION_UA);
+    error = rd_kafka_subscribe(inside->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_error("subscribe_failed", "error=%s", rd_kafka_err2name(error));
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static bool start(struct inside *inside)
+{
+    static const uint64_t one = 1;
+    struct buffer complaints = {0};
+    const char *channels = inside->config->channels_dir[0] == 0 ? NULL
+                                                                : inside->config->channels_dir;
+
+    /* Each worker has tables of its own; they were checked before any worker began. */
+    require(channel_files_load(channels, &inside->tables, &complaints));
+    buffer_release(&complaints);
+    restore_init(&inside->restore, inside->config, &inside->tables, inside->stage->state_topic,
+                 inside->stage->allow_table_change);
+    transaction_init(&inside->transaction, inside->config, inside->worker->number,
+                     inside->stage->random, &inside->stage->stop);
+    inside->pump.sink = emit_sink(inside);
+    inside->pump.budget = inside->config->commit_records;
+    if (pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) != 0)
+        return false;
+    inside->client = kafka_client(inside->config);
+    inside->consumer =
+        kafka_member(inside->config, inside->worker->number, inside, on_rebalance);
+    if (inside->client == NULL || inside->consumer == NULL || !renew(inside))
+        return false;
+    inside->events = rd_kafka_queue_get_consumer(inside->consumer);
+    rd_kafka_queue_io_event_enable(inside->events, inside->wake[1], &one, sizeof(one));
+    return subscribe(inside);
+}
+
+static void finish(struct inside *inside)
+{
+    inside->closing = true;
+    for (size_t i = 0; i < inside->holding_count; i++) {
+        restore_drop(&inside->restore, &inside->holdings[i]->restoring);
+        holding_free(&inside->holdings[i]);
+    }
+    free(inside->holdings);
+    restore_release(&inside->restore);
+    emit_close(inside);
+    transaction_release(&inside->transaction);
+    if (inside->generation != NULL)
+        rd_kafka_consumer_group_metadata_destroy(inside->generation);
+    if (inside->rebalanced != NULL)
+        rd_kafka_topic_partition_list_destroy(inside->rebalanced);
+    if (inside->events != NULL) {
+        rd_kafka_queue_io_event_enable(inside->events, -1, NULL, 0);
+        rd_kafka_queue_destroy(inside->events);
+    }
+    if (inside->consumer != NULL) {
+        rd_kafka_consumer_close(inside->consumer); /* a dynamic member leaves; a static one stays */
+        rd_kafka_destroy(inside->consumer);
+    }
+    if (inside->client != NULL)
+        rd_kafka_destroy(inside->client);
+    if (inside->wake[1] > 0) {
+        close(inside->wake[0]);
+        close(inside->wake[1]);
+    }
+    tables_release(&inside->tables);
+    buffer_release(&inside->key);
+    buffer_release(&inside->value);
+    buffer_release(&inside->header_store);
+    arena_release();
+}
+
+void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct inside *inside = memory_get(sizeof(*inside));
+
+    *inside = (struct inside){
+        .worker = worker,
+        .stage = worker->stage,
+        .config = worker->stage->config,
+        .seed = hash_seed(),
+        .code = EXIT_WELL,
+    };
+    if (start(inside)) {
+        log_info("worker_started", "worker=%d transactional_id=%s", worker->number,
+                 inside->transaction.id);
+        loop(inside);
+    } else {
+        inside->code = EXIT_WORLD;
+    }
+    if (inside->code != EXIT_WELL) {
+        int best = EXIT_WELL;
+        atomic_compare_exchange_strong(&worker->stage->code, &best, inside->code);
+        atomic_store(&worker->stage->stop, true); /* one worker down: the process stops, whole */
+    }
+    finish(inside);
+    log_info("worker_stopped", "worker=%d code=%d", worker->number, inside->code);
+    free(inside);
+    atomic_store(&worker->finished, true);
+    return NULL;
+}

@@ -1,0 +1,42 @@
+/*
+ * worker.h: one thread, one group member, one producer, its tasks; shared nothing (DESIGN 5).
+ */
+#ifndef UPSHOT_CONSUMER_WORKER_H
+#define UPSHOT_CONSUMER_WORKER_H
+
+#include "consumer/config.h"
+#include "consumer/pump.h"
+#include "consumer/topics.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* What all workers of a process share, read-only but for the flags. */
+struct stage {
+    const struct config *config;
+    struct topics_facts facts;
+    char *state_topic;
+    char random[17]; /* names a dynamic member's transactional ids */
+    bool allow_table_change;
+    bool no_wait;
+    int64_t wall_base_ms, monotonic_base_ms; /* one reading of both clocks at start */
+    atomic_bool stop;        /* finish, commit, leave */
+    atomic_int code;         /* worst exit code of a worker */
+    atomic_llong partitions; /* restored and consuming, all workers */
+    atomic_llong outcomes, corrections, dead_letters, records; /* landed */
+};
+
+struct worker {
+    struct stage *stage;
+    int number; /* from 0 */
+    pthread_t thread;
+    atomic_bool finished;
+};
+
+/* Wall clock, moved by the monotonic one from one reading at start (DESIGN 3). */
+int64_t stage_now_ms(const struct stage *stage);
+
+/* The thread's body; `argument` is a struct worker. */
+void *worker_main(void *argument);
+
+#endif

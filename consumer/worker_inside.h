@@ -1,0 +1,83 @@
+/*
+ * worker_inside.h: what the files of one worker share, and nobody else sees.
+ *
+ *   worker.c    the loop: rebalance, restore, take, fire, commit, wait
+ *   takeover.c  partitions come and go
+ *   emit.c      outcomes, dead letters, state records, offsets into the transaction
+ */
+#ifndef UPSHOT_CONSUMER_WORKER_INSIDE_H
+#define UPSHOT_CONSUMER_WORKER_INSIDE_H
+
+#include "consumer/holding.h"
+#include "consumer/transaction.h"
+#include "consumer/worker.h"
+
+enum rebalance { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE };
+
+struct inside {
+    struct worker *worker;
+    struct stage *stage;
+    const struct config *config;
+    struct tables tables; /* its own: ghosts are added while it restores */
+    uint64_t seed;
+    rd_kafka_t *consumer;
+    rd_kafka_t *client; /* reads uncommitted: watermarks */
+    rd_kafka_queue_t *events;
+    struct transaction transaction;
+    rd_kafka_topic_t *outcomes, *dead_letters, *state; /* of the transaction's producer */
+    rd_kafka_headers_t *outcome_headers;               /* copied for each */
+    rd_kafka_consumer_group_metadata_t *generation;    /* in which the tasks were assigned */
+    struct restore restore;
+    struct holding **holdings;
+    size_t holding_count;
+    struct pump pump;
+    struct tally landed; /* the pump's tally at the last landing */
+    enum rebalance rebalance; /* noted by the callback, handled by the loop */
+    rd_kafka_topic_partition_list_t *rebalanced;
+    bool closing;
+    int wake[2]; /* librdkafka writes a byte when a queue gets something */
+    int64_t opened_ms; /* monotonic: when the open transaction was opened */
+    struct partitioning partitionings[INPUTS_MAX];
+    bool partitioners_told;
+    struct buffer key, value, header_store;
+    int code; /* EXIT_WELL while all is well; anything else ends the worker */
+};
+
+/* ---- takeover.c ---- */
+
+void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
+                  rd_kafka_topic_partition_list_t *partitions, void *opaque);
+
+/* Gives up all partitions; their memory is kept until the next assignment is known. */
+void takeover_revoke(struct inside *inside);
+
+/* Takes what was assigned: keeps, restores, drops. */
+void takeover_assign(struct inside *inside);
+
+/* Lets restored tasks run. */
+void takeover_poll(struct inside *inside, int wait_ms);
+
+/* Reads every holding's inputs again from where the last landed transaction ended. */
+void takeover_rewind(struct inside *inside);
+
+/* Committed offsets (stable) of all inputs of these holdings; NULL when stopping. */
+rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside);
+
+/* The transaction's number in an offset's metadata; 0: there is none. */
+uint64_t takeover_number(const rd_kafka_topic_partition_t *offset);
+
+/* ---- emit.c ---- */
+
+/* Topic handles for a new producer. */
+void emit_open(struct inside *inside);
+void emit_close(struct inside *inside);
+
+struct sink emit_sink(struct inside *inside);
+
+/* Begins the transaction where none is open, and counts the holding in. False: unclear. */
+bool emit_touch(struct inside *inside, struct holding *holding);
+
+/* State records of all that the transaction touched, then the commit. */
+enum verdict_of_commit emit_commit(struct inside *inside);
+
+#endif
