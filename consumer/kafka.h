@@ -8,6 +8,7 @@
 #define UPSHOT_CONSUMER_KAFKA_H
 
 #include "consumer/config.h"
+#include "consumer/lives.h"
 
 /* bootstrap.servers as configured, for log lines. */
 const char *kafka_brokers(const struct config *config);
@@ -26,5 +27,12 @@ rd_kafka_t *kafka_restorer(const struct config *config);
 /* A transactional producer; `on_delivery` sees each record that could not be delivered. */
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id, void *opaque,
                            void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *));
+
+/* A plain producer of events, keyed as Java does (murmur2): for gen and the demo. */
+rd_kafka_t *kafka_load(const struct config *config);
+
+/* Produces one event to the first (send) or last (receipt) input topic; waits for room. */
+void kafka_load_event(rd_kafka_t *producer, const struct config *config,
+                      const struct life_event *event);
 
 #endif

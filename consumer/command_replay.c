@@ -1,0 +1,259 @@
+/* command_replay.c: upshot replay, files or a range of topics to outcomes on stdout. */
+#include "consumer/clock.h"
+#include "consumer/command.h"
+#include "consumer/options.h"
+#include "consumer/replay_files.h"
+#include "consumer/replay_topics.h"
+#include "consumer/summary.h"
+#include "schemas/channel_file.h"
+#include "schemas/instant.h"
+#include "statemachine/memory.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct arguments {
+    struct config config;
+    const char **paths;
+    size_t path_count;
+    const char *dead_letters;
+    struct replay_range range;
+    int64_t now_ms;
+    bool has_now, to_end_of_time, json, quiet;
+};
+
+enum { KEY_DEAD_LETTERS = 1, KEY_END_OF_TIME, KEY_NOW, KEY_JSON, KEY_TOPICS, KEY_FROM, KEY_TO };
+
+static const struct argp_option options[] = {
+    OPTIONS_OF_CONFIG,
+    {"channels", 'C', "DIR", 0, "channel tables instead of the ones built in", 1},
+    {"dead-letters", KEY_DEAD_LETTERS, "FILE", 0, "write dead letters to FILE, an envelope a line",
+     1},
+    {"to-end-of-time", KEY_END_OF_TIME, NULL, 0, "settle everything at the end", 1},
+    {"now", KEY_NOW, "TIME", 0,
+     "judge skew.max as of TIME (RFC 3339 or epoch ms); without it a replay asks no clock", 1},
+    {"json", KEY_JSON, NULL, 0, "the summary as one JSON line", 1},
+    {"quiet", 'q', NULL, 0, "no summary and no progress", 1},
+    {"topics", KEY_TOPICS, "T,...", 0, "replay these topics instead of files", 2},
+    {"from", KEY_FROM, "WHERE", 0,
+     "offset, RFC 3339 time, epoch ms (from 10^11) or duration back from now (-36h); default: the "
+     "beginning", 2},
+    {"to", KEY_TO, "WHERE", 0, "likewise, exclusive; default: the end as it is at the start", 2},
+    {0},
+};
+
+static bool parse_time(const char *text, int64_t *ms)
+{
+    char *end;
+
+    if (instant_parse(text, strlen(text), ms))
+        return true;
+    *ms = strtoll(text, &end, 10);
+    return end != text && *end == 0 && *ms >= 0 && *ms <= TIME_MAX_MS;
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+
+    switch (key) {
+    case 'F':
+    case 'X':
+        return options_parse_config(&arguments->config, key, value);
+    case 'C': {
+        struct buffer complaint = {0};
+        config_set(&arguments->config, "channels.dir", value, &complaint);
+        buffer_release(&complaint);
+        return 0;
+    }
+    case KEY_DEAD_LETTERS:
+        arguments->dead_letters = value;
+        return 0;
+    case KEY_END_OF_TIME:
+        arguments->to_end_of_time = true;
+        return 0;
+    case KEY_NOW:
+        arguments->has_now = parse_time(value, &arguments->now_ms);
+        if (!arguments->has_now)
+            argp_error(state, "--now: \"%s\" is not a time (RFC 3339, or epoch milliseconds)",
+                       value);
+        return 0;
+    case KEY_JSON:
+        arguments->json = true;
+        return 0;
+    case 'q':
+        arguments->quiet = true;
+        return 0;
+    case KEY_TOPICS: {
+        struct buffer complaint = {0};
+        if (!config_set(&arguments->config, "input.topics", value, &complaint))
+            argp_error(state, "--topics: %.*s", (int)complaint.size,
+                       (const char *)complaint.bytes);
+        arguments->range.given = true;
+        buffer_release(&complaint);
+        return 0;
+    }
+    case KEY_FROM:
+        if (!replay_position_parse(value, clock_wall_ms(), &arguments->range.from))
+            argp_error(state, "--from: \"%s\" is no offset, time or duration", value);
+        return 0;
+    case KEY_TO:
+        if (!replay_position_parse(value, clock_wall_ms(), &arguments->range.to))
+            argp_error(state, "--to: \"%s\" is no offset, time or duration", value);
+        return 0;
+    case ARGP_KEY_ARG:
+        arguments->paths = memory_resize(arguments->paths, arguments->path_count + 1,
+                                         sizeof(*arguments->paths));
+        arguments->paths[arguments->path_count++] = value;
+        if (arguments->path_count > INPUTS_MAX)
+            argp_error(state, "more than %d files", INPUTS_MAX);
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->range.given && arguments->path_count > 0)
+            argp_error(state, "files or --topics, not both");
+        if (!arguments->range.given &&
+            (arguments->range.from.kind != POSITION_DEFAULT ||
+             arguments->range.to.kind != POSITION_DEFAULT))
+            argp_error(state, "--from and --to go with --topics");
+        if (!arguments->range.given && arguments->path_count == 0 && isatty(STDIN_FILENO))
+            argp_error(state, "name a FILE, or - for standard input");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* ---- progress --------------------------------------------------------------------------- */
+
+static int64_t started_ms, shown_ms;
+
+static void show_progress(uint64_t done, uint64_t total, uint64_t records)
+{
+    enum { WIDTH = 30 };
+    int64_t now_ms = clock_monotonic_ms();
+    double seconds = (double)(now_ms - started_ms) / 1000;
+    char bar[WIDTH + 1];
+    int filled;
+
+    if (now_ms - shown_ms < 100)
+        return;
+    shown_ms = now_ms;
+    if (total == 0) {
+        fprintf(stderr, "\r%llu events, %.0f a second \033[K", (unsigned long long)records,
+                (double)records / (seconds > 0 ? seconds : 1));
+        return;
+    }
+    filled = (int)((double)done / (double)total * WIDTH);
+    memset(bar, '.', WIDTH);
+    memset(bar, '#', (size_t)(filled > WIDTH ? WIDTH : filled));
+    bar[WIDTH] = 0;
+    fprintf(stderr, "\r[%s] %3.0f%%  %llu events, %.0f a second, %.0f s left \033[K", bar,
+            100 * (double)done / (double)total, (unsigned long long)records,
+            (double)records / (seconds > 0 ? seconds : 1),
+            done > 0 ? seconds * (double)(total - done) / (double)done : 0);
+}
+
+static void summarise(const struct arguments *arguments, const struct tables *tables,
+                      const struct tally *tally, uint64_t live)
+{
+    struct buffer out = {0};
+    double seconds = (double)(clock_monotonic_ms() - started_ms) / 1000;
+
+    if (isatty(STDERR_FILENO) && shown_ms != 0)
+        fprintf(stderr, "\r\033[K");
+    tally_require_whole(tally);
+    if (arguments->json) {
+        summary_json(&out, tables, tally, live, seconds);
+        buffer_put_byte(&out, '\n');
+    } else if (!arguments->quiet) {
+        summary_text(&out, tables, tally, live, seconds);
+    }
+    fwrite(out.bytes, 1, out.size, stderr);
+    buffer_release(&out);
+}
+
+static int replay(struct arguments *arguments, const struct tables *tables, FILE *dead_letters)
+{
+    static const char *const standard_input[] = {"-"};
+    bool bar = !arguments->quiet && isatty(STDERR_FILENO);
+    struct replay_options how = {
+        .tables = tables,
+        .paths = arguments->path_count > 0 ? arguments->paths : standard_input,
+        .path_count = arguments->path_count > 0 ? arguments->path_count : 1,
+        .latest_ms = arguments->has_now ? arguments->now_ms + arguments->config.skew_max_ms
+                                        : INT64_MAX,
+        .event_max_bytes = (size_t)arguments->config.event_max_bytes,
+        .to_end_of_time = arguments->to_end_of_time,
+        .outcomes = stdout,
+        .dead_letters = dead_letters,
+        .progress = bar ? show_progress : NULL,
+    };
+    struct tally tally = {0};
+    uint64_t live = 0;
+    int code;
+
+    started_ms = clock_monotonic_ms();
+    code = arguments->range.given
+               ? replay_topics(&how, &arguments->config, &arguments->range, &tally, &live)
+               : replay_files(&how, &tally, &live);
+    if (fflush(stdout) != 0 && code == EXIT_WELL) {
+        perror("upshot replay: stdout");
+        code = EXIT_WORLD;
+    }
+    if (code == EXIT_WELL)
+        summarise(arguments, tables, &tally, live);
+    return code;
+}
+
+int command_replay(int argc, char **argv)
+{
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "[FILE... | -]",
+        .doc = "Events in, outcomes out: one JSON event a line, or kcat -J envelopes. Several "
+               "files are several inputs, merged by timestamp. The same input gives the same "
+               "bytes, always.\v"
+               "Examples:\n"
+               "  upshot replay events.jsonl | jq .outcome\n"
+               "  upshot replay --to-end-of-time --dead-letters bad.jsonl sends.jsonl "
+               "receipts.jsonl\n"
+               "  kcat -b kafka -C -J -e -t message.receipts | upshot replay -\n"
+               "  upshot replay -X bootstrap.servers=kafka:9092 "
+               "--topics message.sends,message.receipts --from -36h\n\n" OPTIONS_HELP,
+    };
+    struct arguments arguments = {0};
+    struct buffer complaints = {0};
+    struct tables tables = {0};
+    FILE *dead_letters = NULL;
+    int code = EXIT_WELL;
+
+    config_init(&arguments.config);
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (!channel_files_load(arguments.config.channels_dir[0] == 0 ? NULL
+                                                                  : arguments.config.channels_dir,
+                            &tables, &complaints)) {
+        fwrite(complaints.bytes, 1, complaints.size, stderr);
+        code = EXIT_USAGE;
+    }
+    if (code == EXIT_WELL && arguments.dead_letters != NULL) {
+        dead_letters = fopen(arguments.dead_letters, "we");
+        if (dead_letters == NULL) {
+            fprintf(stderr, "upshot replay: %s: %s\n", arguments.dead_letters, strerror(errno));
+            code = EXIT_WORLD;
+        }
+    }
+    if (code == EXIT_WELL)
+        code = replay(&arguments, &tables, dead_letters);
+    if (dead_letters != NULL && fclose(dead_letters) != 0 && code == EXIT_WELL) {
+        fprintf(stderr, "upshot replay: %s: %s\n", arguments.dead_letters, strerror(errno));
+        code = EXIT_WORLD;
+    }
+    tables_release(&tables);
+    buffer_release(&complaints);
+    config_release(&arguments.config);
+    free(arguments.paths);
+    return code;
+}

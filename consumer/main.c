@@ -1,0 +1,55 @@
+/* main.c: the first word chooses the command. */
+#include "consumer/command.h"
+#include "schemas/arena.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *word;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+#define COMMAND(symbol, word, summary) {word, summary, command_##symbol},
+#include "consumer/command.def"
+#undef COMMAND
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
+
+static int usage(FILE *out, int code)
+{
+    fprintf(out, "usage: upshot COMMAND [OPTION...]\n\n"
+                 "Drives messages' send and receipt events to one final outcome each.\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-8s %s\n", commands[i].word, commands[i].summary);
+    fprintf(out, "\n`upshot COMMAND --help` says more. Exit codes: 0 well, 1 found something wrong,\n"
+                 "2 usage or config, 3 the world failed.\n");
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    char name[64];
+
+    argp_err_exit_status = EXIT_USAGE;
+    arena_hook_cjson();
+    if (argc < 2)
+        return usage(stderr, EXIT_USAGE);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0)
+        return usage(stdout, EXIT_WELL);
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("upshot %s\n", UPSHOT_VERSION);
+        return EXIT_WELL;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].word) == 0) {
+            snprintf(name, sizeof(name), "upshot %s", commands[i].word);
+            argv[1] = name;
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    fprintf(stderr, "upshot: there is no command \"%s\"\n\n", argv[1]);
+    return usage(stderr, EXIT_USAGE);
+}

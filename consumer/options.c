@@ -1,0 +1,45 @@
+/* options.c: a configuration from the command line, or one line of what is wrong with it. */
+#include "consumer/options.h"
+
+#include "consumer/command.h"
+#include "schemas/channel_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void tell(const struct buffer *complaint)
+{
+    fprintf(stderr, "upshot: %.*s\n", (int)complaint->size, (const char *)complaint->bytes);
+}
+
+int options_parse_config(struct config *config, int key, const char *value)
+{
+    struct buffer complaint = {0};
+    bool good = key == 'F' ? config_read_file(config, value, &complaint)
+                           : config_set_pair(config, value, &complaint);
+
+    if (good)
+        return 0;
+    tell(&complaint);
+    buffer_release(&complaint);
+    exit(EXIT_USAGE);
+}
+
+int options_check_config(const struct config *config)
+{
+    struct buffer complaint = {0};
+    struct tables tables = {0};
+    int code = EXIT_WELL;
+
+    if (!config_check(config, &complaint)) {
+        tell(&complaint);
+        code = EXIT_USAGE;
+    } else if (!channel_files_load(config->channels_dir[0] == 0 ? NULL : config->channels_dir,
+                                   &tables, &complaint)) {
+        fprintf(stderr, "%.*s", (int)complaint.size, (const char *)complaint.bytes);
+        code = EXIT_USAGE;
+    }
+    tables_release(&tables);
+    buffer_release(&complaint);
+    return code;
+}

@@ -1,0 +1,23 @@
+/* options.h: -F and -X, the same for every command that has a configuration. */
+#ifndef UPSHOT_CONSUMER_OPTIONS_H
+#define UPSHOT_CONSUMER_OPTIONS_H
+
+#include "consumer/config.h"
+
+#include <errno.h>
+
+#define OPTIONS_OF_CONFIG                                                                          \
+    {"config", 'F', "FILE", 0, "read properties from FILE, a line each: prop=value", 0},           \
+    {"property", 'X', "PROP=VALUE", 0, "set a property; the last one counts", 0}
+
+#define OPTIONS_HELP                                                                               \
+    "`upshot check --properties` lists upshot's own properties; every property of librdkafka passes "  \
+    "through."
+
+/* Handles -F and -X; complains on stderr and exits with EXIT_USAGE where one is wrong. */
+int options_parse_config(struct config *config, int key, const char *value);
+
+/* Checks the whole, and the tables of channels.dir; complains on stderr. Returns an exit code. */
+int options_check_config(const struct config *config);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * replay_topics.h: a range of topics to outcomes, bounded by the ends at its start (DESIGN 7).
+ */
+#ifndef UPSHOT_CONSUMER_REPLAY_TOPICS_H
+#define UPSHOT_CONSUMER_REPLAY_TOPICS_H
+
+#include "consumer/config.h"
+#include "consumer/replay_files.h"
+
+enum position_kind { POSITION_DEFAULT, POSITION_OFFSET, POSITION_TIME };
+
+struct replay_position {
+    enum position_kind kind;
+    int64_t value; /* an offset, or milliseconds */
+};
+
+struct replay_range {
+    bool given; /* --topics */
+    struct replay_position from, to;
+};
+
+/* An offset, a time, or a duration back from now ("-36h"). */
+bool replay_position_parse(const char *text, int64_t now_ms, struct replay_position *position);
+
+/*
+ * Reads config->input_topics read committed, merges each partition's inputs by timestamp, and
+ * writes as replay_files() does; paths and path_count of the options are not used.
+ */
+int replay_topics(const struct replay_options *options, const struct config *config,
+                  const struct replay_range *range, struct tally *tally, uint64_t *live);
+
+#endif

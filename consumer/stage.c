@@ -1,0 +1,109 @@
+/* stage.c: starts the workers, watches over them, tells once a while how it goes. */
+#include "consumer/stage.h"
+
+#include "consumer/clock.h"
+#include "consumer/command.h"
+#include "consumer/hash.h"
+#include "consumer/log.h"
+#include "consumer/worker.h"
+#include "statemachine/memory.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    LOOK_MS = 50,
+    TELL_EVERY_MS = 30000,
+    STOP_WITHIN_MS = 4500,     /* DESIGN: exit 0 within 5 s */
+    CLOCKS_DISAGREE_MS = 60000,
+};
+
+static void tell(const struct stage *stage)
+{
+    log_info("progress", "tasks=%lld records=%lld outcomes=%lld corrections=%lld dead_letters=%lld",
+             atomic_load(&stage->partitions), atomic_load(&stage->records),
+             atomic_load(&stage->outcomes), atomic_load(&stage->corrections),
+             atomic_load(&stage->dead_letters));
+}
+
+/* The wall clock was read once; a jump since then is told, not followed (DESIGN 3). */
+static void compare_clocks(const struct stage *stage)
+{
+    int64_t ahead_ms = clock_wall_ms() - stage_now_ms(stage);
+
+    if (ahead_ms > CLOCKS_DISAGREE_MS || ahead_ms < -CLOCKS_DISAGREE_MS)
+        log_warn("clock_jumped", "wall_clock_ahead_ms=%" PRId64 " hint=\"deadlines go on by the "
+                 "clock as it was at start; restart to follow the new one\"", ahead_ms);
+}
+
+static bool all_finished(const struct worker *workers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!atomic_load(&workers[i].finished))
+            return false;
+    return true;
+}
+
+static void watch(struct stage *stage, struct worker *workers, size_t count,
+                  const atomic_bool *stop)
+{
+    int64_t told_ms = clock_monotonic_ms(), stopping_ms = 0;
+
+    while (!all_finished(workers, count)) {
+        int64_t now_ms = clock_monotonic_ms();
+        if (atomic_load(stop))
+            atomic_store(&stage->stop, true);
+        if (atomic_load(&stage->stop) && stopping_ms == 0) {
+            stopping_ms = now_ms;
+            log_info("stopping", "workers=%zu", count);
+        }
+        if (stopping_ms != 0 && now_ms - stopping_ms >= STOP_WITHIN_MS) {
+            log_error("abandoned", "hint=\"the last transaction could not be finished in time; it "
+                      "is undone, and its records are read again at the next start\"");
+            _exit(EXIT_WORLD);
+        }
+        if (now_ms - told_ms >= TELL_EVERY_MS) {
+            tell(stage);
+            compare_clocks(stage);
+            told_ms = now_ms;
+        }
+        poll(NULL, 0, LOOK_MS);
+    }
+}
+
+int stage_run(const struct config *config, const struct stage_options *options, atomic_bool *stop)
+{
+    struct topics_options topics = {
+        .no_wait = options->no_wait, .no_create = options->no_create, .stop = stop};
+    struct stage stage = {
+        .config = config,
+        .allow_table_change = options->allow_table_change,
+        .wall_base_ms = clock_wall_ms(),
+        .monotonic_base_ms = clock_monotonic_ms(),
+    };
+    size_t count = (size_t)config->workers;
+    struct worker *workers;
+    int code = topics_prepare(config, &topics, &stage.facts);
+
+    if (code != EXIT_WELL)
+        return atomic_load(stop) ? EXIT_WELL : code;
+    snprintf(stage.random, sizeof(stage.random), "%016" PRIx64, hash_seed());
+    stage.state_topic = topics_state_name(config);
+    log_info("stage_started", "app=%s partitions=%d workers=%zu", config->app_id,
+             stage.facts.partitions, count);
+
+    workers = memory_get(count * sizeof(*workers));
+    for (size_t i = 0; i < count; i++) {
+        workers[i] = (struct worker){.stage = &stage, .number = (int)i};
+        require(pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]) == 0);
+    }
+    watch(&stage, workers, count, stop);
+    for (size_t i = 0; i < count; i++)
+        pthread_join(workers[i].thread, NULL);
+    tell(&stage);
+    free(workers);
+    free(stage.state_topic);
+    return atomic_load(&stage.code);
+}
