@@ -8,7 +8,6 @@
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/lines.h"
-#include "schemas/arena.h"
 #include "schemas/dead_letter.h"
 #include "schemas/envelope.h"
 #include "schemas/outcome.h"
@@ -115,16 +114,14 @@ static void decode_event(struct replay *replay, struct input *input, bool bare)
         .key_is_id = bare,
     };
 
-    arena_open();
     input->incoming.reason =
         event_decode(replay->options->tables, envelope->value, envelope->value_size,
                      replay->options->event_max_bytes, &facts, &input->event_buffer,
                      &input->incoming.event);
-    arena_close();
     input->incoming.detail = input->event_buffer.detail;
 }
 
-/* A bare line: its `at` is its timestamp, its id its key, file and line its source. */
+/* A bare line: its `at` is its timestamp, file and line its source; it has no key to mismatch. */
 static void decode_bare(struct replay *replay, struct input *input)
 {
     struct incoming *incoming = &input->incoming;
@@ -138,10 +135,6 @@ static void decode_bare(struct replay *replay, struct input *input)
         incoming->timestamp_ms = input->last_timestamp_ms;
     incoming->event.timestamp_ms = incoming->timestamp_ms;
     input->envelope.timestamp_ms = incoming->timestamp_ms;
-    if (incoming->event.id.size > 0) {
-        input->envelope.key = incoming->event.id.bytes;
-        input->envelope.key_size = incoming->event.id.size;
-    }
 }
 
 static void decode_line(struct replay *replay, struct input *input)

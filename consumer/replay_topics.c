@@ -10,7 +10,6 @@
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
-#include "schemas/arena.h"
 #include "schemas/dead_letter.h"
 #include "schemas/envelope.h"
 #include "schemas/instant.h"
@@ -281,11 +280,9 @@ static void take(struct replay *replay, struct lane *lane, size_t input,
     struct incoming incoming = {
         .input = input, .timestamp_ms = timestamp_ms, .origin = message, .detail = buffer.detail};
 
-    arena_open();
     incoming.reason = event_decode(replay->options->tables, message->payload, message->len,
                                    replay->options->event_max_bytes, &facts, &buffer,
                                    &incoming.event);
-    arena_close();
     replay->pump.budget = LAND_EVERY;
     while (!pump_take(&replay->pump, lane, &incoming)) {
         lane_land(lane);

@@ -212,11 +212,9 @@ static void decode(struct inside *inside, struct holding *holding, size_t input,
     incoming->input = input;
     incoming->timestamp_ms = facts.timestamp_ms;
     incoming->origin = message;
-    arena_open();
     incoming->reason = event_decode(&inside->tables, message->payload, message->len,
                                     (size_t)inside->config->event_max_bytes, &facts, buffer,
                                     &incoming->event);
-    arena_close();
     incoming->detail = buffer->detail;
 }
 

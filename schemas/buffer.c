@@ -92,11 +92,13 @@ void buffer_put_decimal(struct buffer *buffer, int64_t value)
 }
 
 /* The letter behind the backslash; 'u' for those that have no short form, 0 for all the rest. */
+/* clang-format off */
 static const uint8_t escapes[256] = {
     'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u',
     'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
     ['"'] = '"', ['\\'] = '\\',
 };
+/* clang-format on */
 
 void buffer_put_json_string(struct buffer *buffer, const void *text, size_t size)
 {

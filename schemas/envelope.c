@@ -166,8 +166,8 @@ static bool topic_of(struct decoding *decoding, const struct json_member *member
     struct span topic;
 
     /* It ends up in outcomes, which are valid UTF-8. */
-    if (member->kind != JSON_STRING || member->unkeepable ||
-        !string_of(decoding, member, &topic) || topic.size == 0 || topic.size > TOPIC_MAX)
+    if (member->kind != JSON_STRING || member->unkeepable || !string_of(decoding, member, &topic) ||
+        topic.size == 0 || topic.size > TOPIC_MAX)
         return false;
     envelope->topic = topic.bytes;
     envelope->topic_size = topic.size;
@@ -232,8 +232,8 @@ static bool headers_of(struct decoding *decoding, const struct json_member *memb
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-static bool take_member(struct decoding *decoding, const struct members *members,
-                        enum field field, struct envelope *envelope)
+static bool take_member(struct decoding *decoding, const struct members *members, enum field field,
+                        struct envelope *envelope)
 {
     const struct json_member *member = &members->rows[field];
     struct span bytes;

@@ -48,10 +48,10 @@ struct members {
 static enum field field_of(const struct json_member *member)
 {
     for (enum field i = 0; i < FIELD_COUNT; i++) {
-        if (member->name_escaped ? json_name_is(member, fields[i].name)
-                                 : member->name.size == fields[i].size &&
-                                       memcmp(member->name.bytes, fields[i].name,
-                                              fields[i].size) == 0)
+        if (member->name_escaped
+                ? json_name_is(member, fields[i].name)
+                : member->name.size == fields[i].size &&
+                      memcmp(member->name.bytes, fields[i].name, fields[i].size) == 0)
             return i;
     }
     return UNREAD;
@@ -166,8 +166,7 @@ static enum reason check_shapes(const struct members *members, struct event_buff
 
         if (!members->given[i])
             continue;
-        if (i == ATTRIBUTES ? member->kind != JSON_OBJECT
-                            : i != AT && member->kind != JSON_STRING)
+        if (i == ATTRIBUTES ? member->kind != JSON_OBJECT : i != AT && member->kind != JSON_STRING)
             return bad_field(buffer, i, i == ATTRIBUTES ? "is not an object" : "is not a string");
         if (member->unkeepable)
             return bad_field(buffer, i, "has a NUL or a lone surrogate");
@@ -183,8 +182,11 @@ static enum reason read_strings(const struct members *members, struct event_buff
                                 struct reading *reading)
 {
     struct text *const texts[FIELD_COUNT] = {
-        [TYPE] = &reading->type,     [MESSAGE_ID] = &reading->id,     [CHANNEL] = &reading->channel,
-        [STATUS] = &reading->status, [REASON] = &reading->reason,
+        [TYPE] = &reading->type,
+        [MESSAGE_ID] = &reading->id,
+        [CHANNEL] = &reading->channel,
+        [STATUS] = &reading->status,
+        [REASON] = &reading->reason,
     };
 
     for (enum field i = 0; i < FIELD_COUNT; i++)
@@ -268,9 +270,8 @@ static void take_carried(const struct members *members, const struct reading *re
         event->reason = keep(&members->rows[REASON], reason, buffer->reason);
     }
     if (event->is_send && members->given[ATTRIBUTES])
-        event->attributes =
-            (struct text){.bytes = members->rows[ATTRIBUTES].value.bytes,
-                          .size = (uint32_t)members->rows[ATTRIBUTES].value.size};
+        event->attributes = (struct text){.bytes = members->rows[ATTRIBUTES].value.bytes,
+                                          .size = (uint32_t)members->rows[ATTRIBUTES].value.size};
 }
 
 static enum reason decode_members(const struct tables *tables, const struct members *members,

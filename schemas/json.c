@@ -378,8 +378,9 @@ static const uint8_t *scan_container(struct json_object *object, const uint8_t *
         if (at == end)
             return fail(object, at, "the text ends inside of an object or array");
         if (*at != ',')
-            return fail(object, at, (objects & 1) != 0 ? "neither , nor } behind a value"
-                                                       : "neither , nor ] behind a value");
+            return fail(object, at,
+                        (objects & 1) != 0 ? "neither , nor } behind a value"
+                                           : "neither , nor ] behind a value");
         at = skip_space(at + 1, end);
         if ((objects & 1) != 0)
             at = scan_name(object, at, &name, facts);

@@ -232,7 +232,7 @@ static void a_dead_letter_says_why_what_where_from_and_how_much_was_cut(void **s
 static void every_reason_has_the_word_of_the_contract(void **state)
 {
     static const char *const words[] = {
-        "skewed_time",  "no_value",     "too_large",       "not_json",        "bad_field",
+        "skewed_time",  "no_value",        "too_large",       "not_json",       "bad_field",
         "key_mismatch", "wrong_partition", "unknown_channel", "unknown_status",
     };
 

@@ -288,6 +288,30 @@ static void bounds_are_met_and_no_more(void **state)
     buffer_release(&store);
 }
 
+static void what_was_decoded_first_does_not_move_when_more_comes(void **state)
+{
+    struct buffer line = {0}, store = {0};
+    struct envelope envelope;
+    const char *why;
+
+    (void)state;
+    buffer_put_string(&line, "{\"topic\":\"t\\u0074\",\"key\":\"k\\n\",\"payload_b64\":\"");
+    for (size_t i = 0; i < 10000; i++)
+        buffer_put_string(&line, "\\/\\/\\/\\/");
+    buffer_put_string(&line, "\",\"headers\":[\"n\\t\",\"v\\t\"]}");
+    assert_int_equal(decode((const char *)line.bytes, line.size, &store, &envelope, &why),
+                     ENVELOPE_GOOD);
+    assert_bytes(envelope.topic, envelope.topic_size, TEXT("tt"));
+    assert_bytes(envelope.key, envelope.key_size, TEXT("k\n"));
+    assert_bytes(envelope.headers[0].name, envelope.headers[0].name_size, TEXT("n\t"));
+    assert_bytes(envelope.headers[0].value, envelope.headers[0].value_size, TEXT("v\t"));
+    assert_int_equal(envelope.value_size, 30000);
+    for (size_t i = 0; i < envelope.value_size; i++)
+        assert_int_equal(envelope.value[i], 0xff);
+    buffer_release(&line);
+    buffer_release(&store);
+}
+
 static struct header header(const char *name, const char *value)
 {
     return (struct header){(const uint8_t *)name, strlen(name), (const uint8_t *)value,
@@ -353,19 +377,20 @@ static void encode_and_decode_are_each_others_inverse(void **state)
     (void)state;
     for (unsigned pair = 0; pair < 0x10000; pair += 7) {
         const uint8_t bytes[2] = {(uint8_t)(pair >> 8), (uint8_t)pair};
-        struct envelope back, envelope = {
-            .topic = (const uint8_t *)"t",
-            .topic_size = 1,
-            .partition = (int32_t)pair,
-            .offset = (int64_t)pair << 32,
-            .timestamp_ms = pair,
-            .key = bytes,
-            .key_size = 2,
-            .value = bytes,
-            .value_size = 1,
-            .headers = {{(const uint8_t *)"n", 1, bytes, 2}, {(const uint8_t *)"", 0, NULL, 0}},
-            .header_count = 2,
-        };
+        struct envelope back,
+            envelope = {
+                .topic = (const uint8_t *)"t",
+                .topic_size = 1,
+                .partition = (int32_t)pair,
+                .offset = (int64_t)pair << 32,
+                .timestamp_ms = pair,
+                .key = bytes,
+                .key_size = 2,
+                .value = bytes,
+                .value_size = 1,
+                .headers = {{(const uint8_t *)"n", 1, bytes, 2}, {(const uint8_t *)"", 0, NULL, 0}},
+                .header_count = 2,
+            };
         const char *why;
 
         buffer_clear(&out);
@@ -399,6 +424,7 @@ int main(void)
         cmocka_unit_test(an_ill_typed_member_is_named),
         cmocka_unit_test(a_negative_timestamp_is_none),
         cmocka_unit_test(bounds_are_met_and_no_more),
+        cmocka_unit_test(what_was_decoded_first_does_not_move_when_more_comes),
         cmocka_unit_test(a_line_is_written_in_one_order_and_in_base64_where_it_must_be),
         cmocka_unit_test(encode_and_decode_are_each_others_inverse),
     };

@@ -167,9 +167,9 @@ static void a_good_event_is_read_whole(void **state)
         assert_string_equal(trial.buffer.detail, "");
         table = tables.rows[event->channel];
         assert_string_equal(table->channel, cases[i].channel);
-        assert_string_equal(
-            event->status == STATUS_NONE ? "" : table_status_name(table, event->status),
-            cases[i].status);
+        assert_string_equal(event->status == STATUS_NONE ? ""
+                                                         : table_status_name(table, event->status),
+                            cases[i].status);
         if (event->is_send != cases[i].is_send || event->at_ms != cases[i].at_ms ||
             event->timestamp_ms != TIMESTAMP_MS || event->offset != 812)
             fail_msg("%s: at %" PRId64, cases[i].why, event->at_ms);
@@ -327,11 +327,10 @@ static void a_long_reason_is_cut_at_a_character(void **state)
         const char *letter;
         size_t count, expected;
     } cases[] = {
-        {"r", 255, 255},        {"r", 256, 256},
-        {"r", 257, 256},        {"r", 5000, 256},
-        {"\\u0072", 5000, 256}, {"\xc3\xa9", 128, 256},
-        {"\xc3\xa9", 200, 256}, {"\xe2\x82\xac", 86, 255},
-        {"\\u20ac", 86, 255},   {"\\u20ac", 10000, 255},
+        {"r", 255, 255},         {"r", 256, 256},           {"r", 257, 256},
+        {"r", 5000, 256},        {"\\u0072", 5000, 256},    {"\xc3\xa9", 128, 256},
+        {"\xc3\xa9", 200, 256},  {"\xe2\x82\xac", 86, 255}, {"\\u20ac", 86, 255},
+        {"\\u20ac", 10000, 255},
     };
     struct envelope_facts facts = {.timestamp_ms = TIMESTAMP_MS, .key_is_id = true};
     struct buffer value = {0};
@@ -434,8 +433,8 @@ static void the_first_reason_that_fits_is_the_one(void **state)
         if (cases[i].value != NULL)
             try_facts(&trial, cases[i].value, strlen(cases[i].value), &facts);
         else
-            trial.reason = event_decode(&tables, NULL, 0, EVENT_MAX, &facts, &trial.buffer,
-                                        &trial.event);
+            trial.reason =
+                event_decode(&tables, NULL, 0, EVENT_MAX, &facts, &trial.buffer, &trial.event);
         if (trial.reason != cases[i].reason)
             fail_msg("case %zu: %s became \"%s\"", i, cases[i].value, trial.buffer.detail);
         if (strstr(trial.buffer.detail, cases[i].detail) != trial.buffer.detail)
@@ -456,12 +455,12 @@ static void a_value_is_too_large_from_one_byte_over(void **state)
     struct event event;
 
     (void)state;
-    assert_int_equal(event_decode(&tables, (const uint8_t *)value, size, size, &facts, &buffer,
-                                  &event),
-                     REASON_NONE);
-    assert_int_equal(event_decode(&tables, (const uint8_t *)value, size, size - 1, &facts, &buffer,
-                                  &event),
-                     REASON_TOO_LARGE);
+    assert_int_equal(
+        event_decode(&tables, (const uint8_t *)value, size, size, &facts, &buffer, &event),
+        REASON_NONE);
+    assert_int_equal(
+        event_decode(&tables, (const uint8_t *)value, size, size - 1, &facts, &buffer, &event),
+        REASON_TOO_LARGE);
     assert_string_equal(buffer.detail, "69 bytes, more than event.max.bytes=68");
     assert_int_equal(event_decode(&tables, (const uint8_t *)"xxx", 3, 2, &facts, &buffer, &event),
                      REASON_TOO_LARGE);

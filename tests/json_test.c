@@ -181,6 +181,22 @@ static void what_is_not_json_is_refused_with_place_and_cause(void **state)
     }
 }
 
+/* The reader takes eight bytes at once where it can: each byte, at each place in them. */
+static void a_byte_means_the_same_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++)
+        for (size_t place = 0; place < 20; place++) {
+            bool good = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+            char text[] = "{\"a\":\"xxxxxxxxxxxxxxxxxxxx\"}";
+            size_t offset;
+
+            text[6 + place] = (char)byte;
+            if ((judge(text, sizeof(text) - 1, &offset) == NULL) != good)
+                fail_msg("byte 0x%02x at %zu", byte, place);
+        }
+}
+
 static void sixty_four_levels_are_read_and_a_sixty_fifth_is_refused(void **state)
 {
     static const char *const opening[] = {"[", "{\"a\":"};
@@ -278,11 +294,16 @@ static void a_name_is_the_same_however_it_is_escaped(void **state)
         const char *text;
         bool same;
     } cases[] = {
-        {"{\"at\":1}", true},          {"{\"\\u0061t\":1}", true},
-        {"{\"\\u0061\\u0074\":1}", true}, {"{\"At\":1}", false},
-        {"{\"a\":1}", false},          {"{\"att\":1}", false},
-        {"{\"\":1}", false},           {"{\"at\\u0000\":1}", false},
-        {"{\"\\u0041t\":1}", false},   {"{\"\\u0061\\u0074\\u0074\":1}", false},
+        {"{\"at\":1}", true},
+        {"{\"\\u0061t\":1}", true},
+        {"{\"\\u0061\\u0074\":1}", true},
+        {"{\"At\":1}", false},
+        {"{\"a\":1}", false},
+        {"{\"att\":1}", false},
+        {"{\"\":1}", false},
+        {"{\"at\\u0000\":1}", false},
+        {"{\"\\u0041t\":1}", false},
+        {"{\"\\u0061\\u0074\\u0074\":1}", false},
         {"{\"\\\\at\":1}", false},
     };
 
@@ -434,9 +455,9 @@ static void a_cut_never_goes_through_a_character(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_int_equal(utf8_cut((const uint8_t *)cases[i].text, strlen(cases[i].text),
-                                  cases[i].limit),
-                         cases[i].expected);
+        assert_int_equal(
+            utf8_cut((const uint8_t *)cases[i].text, strlen(cases[i].text), cases[i].limit),
+            cases[i].expected);
 }
 
 static void an_arena_serves_cjson_and_forgets_at_once(void **state)
@@ -466,6 +487,7 @@ static void an_arena_serves_cjson_and_forgets_at_once(void **state)
         arena_close();
         if (i == 50) {
             arena_open();
+            cJSON_Delete(cJSON_Parse("[\"deleted in an open arena\"]"));
             cJSON_Delete(outside); /* what malloc gave goes back there, also from inside */
             arena_close();
         }
@@ -479,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_json_is_accepted),
         cmocka_unit_test(what_is_not_json_is_refused_with_place_and_cause),
+        cmocka_unit_test(a_byte_means_the_same_wherever_it_stands),
         cmocka_unit_test(sixty_four_levels_are_read_and_a_sixty_fifth_is_refused),
         cmocka_unit_test(members_come_in_order_as_spans_of_the_text),
         cmocka_unit_test(a_name_is_the_same_however_it_is_escaped),

@@ -40,9 +40,9 @@ static void check_bounds(const struct envelope *envelope)
     require(envelope->partition >= 0);
     require(envelope->offset >= -1);
     require(envelope->timestamp_ms >= -1);
-    require(envelope->topic == NULL || (envelope->topic_size > 0 &&
-                                        envelope->topic_size <= TOPIC_MAX &&
-                                        utf8_valid(envelope->topic, envelope->topic_size)));
+    require(envelope->topic == NULL ||
+            (envelope->topic_size > 0 && envelope->topic_size <= TOPIC_MAX &&
+             utf8_valid(envelope->topic, envelope->topic_size)));
     require(envelope->header_count <= HEADERS_MAX);
 }
 

@@ -24,8 +24,8 @@ static void make_tables(void)
         {"SENT", PHASE_TRANSIT, OUTCOME_UNRESOLVED, 1000, then, 1, "Handed on."},
         {"DELIVRD", PHASE_FINAL, OUTCOME_DELIVERED, 0, NULL, 0, "Arrived."},
     };
-    static const struct draft draft = {
-        "sms", 1, 1000, 1000, 1000, OUTCOME_UNRESOLVED, statuses, 2, 1};
+    static const struct draft draft = {"sms",    1, 1000, 1000, 1000, OUTCOME_UNRESOLVED,
+                                       statuses, 2, 1};
 
     if (tables.count > 0)
         return;

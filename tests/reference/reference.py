@@ -557,7 +557,7 @@ def read_file(path, now):
         if not line.strip(b" \t\r"):
             continue
         record = read_line(line, number, os.fsencode(path), line_before)
-        if not skewed(record.timestamp, now):
+        if record.timestamp <= TIME_MAX:
             line_before = record.timestamp
         records.append(record)
     return records
