@@ -247,7 +247,7 @@ static void read_some(struct demo *demo, rd_kafka_t *client, int64_t until_ms)
 
 static void *run_stage(void *argument)
 {
-    static const struct stage_options stage_options = {.no_wait = true};
+    static const struct stage_options stage_options = {.no_wait = true, .trust_settings = true};
     struct demo *demo = argument;
 
     return (void *)(intptr_t)stage_run(&demo->config, &stage_options, &stop_stage);
@@ -378,7 +378,7 @@ int command_demo(int argc, char **argv)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     require(channel_files_load(NULL, &demo.tables, &complaints));
-    log_set_level(LOG_ERROR_LEVEL);
+    log_set_level(getenv("UPSHOT_DEMO_LOG") != NULL ? LOG_DEBUG_LEVEL : LOG_ERROR_LEVEL);
     demo.terminal = isatty(STDOUT_FILENO);
     set(&demo.config, "instance.id", "demo");
     set(&demo.config, "idle.after", "2s");

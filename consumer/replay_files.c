@@ -79,7 +79,7 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
     count = dead_letter_headers(ours, &replay->headers, reason, detail, letter.topic,
                                 letter.topic_size, letter.partition, letter.offset,
                                 input->line.full_size, input->line.size);
-    for (size_t i = 0; i < count && letter.header_count < HEADERS_MAX; i++)
+    for (size_t i = 0; i < count; i++)
         letter.headers[letter.header_count++] = ours[i];
     buffer_clear(&replay->out);
     envelope_encode(&replay->out, &letter);
@@ -137,6 +137,22 @@ static void decode_bare(struct replay *replay, struct input *input)
     input->envelope.timestamp_ms = incoming->timestamp_ms;
 }
 
+/* The line itself as a record's value; nothing else is known of it. */
+static void wrap_line(struct input *input)
+{
+    struct envelope *envelope = &input->envelope;
+
+    envelope->topic = NULL;
+    envelope->partition = 0;
+    envelope->offset = -1;
+    envelope->timestamp_ms = -1;
+    envelope->key = NULL;
+    envelope->key_size = 0;
+    envelope->value = input->line.bytes;
+    envelope->value_size = input->line.size;
+    envelope->header_count = 0; /* not zeroed as a whole: headers[] is 4 KiB */
+}
+
 static void decode_line(struct replay *replay, struct input *input)
 {
     struct envelope *envelope = &input->envelope;
@@ -149,10 +165,7 @@ static void decode_line(struct replay *replay, struct input *input)
     incoming->timestamp_ms = input->last_timestamp_ms;
     kind = envelope_decode(input->line.bytes, input->line.size, &input->store, envelope, &why);
     if (kind != ENVELOPE_GOOD)
-        *envelope = (struct envelope){.offset = -1,
-                                      .timestamp_ms = -1,
-                                      .value = input->line.bytes,
-                                      .value_size = input->line.size};
+        wrap_line(input);
     if (envelope->topic == NULL) {
         envelope->topic = (const uint8_t *)input->lines.path;
         envelope->topic_size = strlen(input->lines.path);

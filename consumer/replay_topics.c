@@ -94,7 +94,7 @@ static void copy_headers(const rd_kafka_message_t *message, struct envelope *let
 
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    for (size_t i = 0; letter->header_count < HEADERS_MAX - 4 &&
+    for (size_t i = 0; letter->header_count < HEADERS_MAX &&
                        rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
                            RD_KAFKA_RESP_ERR_NO_ERROR; i++)
         letter->headers[letter->header_count++] = (struct header){

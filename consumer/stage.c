@@ -76,7 +76,8 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
 int stage_run(const struct config *config, const struct stage_options *options, atomic_bool *stop)
 {
     struct topics_options topics = {
-        .no_wait = options->no_wait, .no_create = options->no_create, .stop = stop};
+        .no_wait = options->no_wait, .no_create = options->no_create,
+        .trust_settings = options->trust_settings, .stop = stop};
     struct stage stage = {
         .config = config,
         .allow_table_change = options->allow_table_change,

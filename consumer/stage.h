@@ -10,6 +10,7 @@ struct stage_options {
     bool no_wait;
     bool no_create;
     bool allow_table_change;
+    bool trust_settings; /* see topics.h */
 };
 
 /*

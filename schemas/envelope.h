@@ -14,7 +14,8 @@
 #include "schemas/buffer.h"
 #include "schemas/reason.h"
 
-enum { HEADERS_MAX = 64 };
+/* Kafka knows no bound; nobody has seen a record with more. Some room is left for our own. */
+enum { HEADERS_MAX = 128, HEADERS_ROOM = HEADERS_MAX + 4 };
 
 struct header {
     const uint8_t *name;
@@ -33,7 +34,7 @@ struct envelope {
     size_t key_size;
     const uint8_t *value; /* NULL: tombstone */
     size_t value_size;
-    struct header headers[HEADERS_MAX];
+    struct header headers[HEADERS_ROOM];
     size_t header_count;
 };
 

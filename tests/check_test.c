@@ -60,9 +60,10 @@ static void sound_drafts_have_no_fault(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct faults faults = {0};
         check_draft(cases[i].draft, &faults);
+        if (faults.count == 0)
+            continue;
         tell(&faults);
-        if (faults.count != 0)
-            fail_msg("%zu faults: %s", faults.count, cases[i].why);
+        fail_msg("%zu faults: %s", faults.count, cases[i].why);
     }
 }
 
@@ -231,9 +232,10 @@ static void a_cell_that_is_not_the_maximum_is_found(void **state)
         assert_int_equal(faults.count, 0);
         table->cells[cases[i].row][cases[i].status] = cases[i].cell;
         check_table(table, &faults);
-        tell(&faults);
-        if (faults.count != 1 || strstr(faults.rows[0].text, cases[i].text) == NULL)
+        if (faults.count != 1 || strstr(faults.rows[0].text, cases[i].text) == NULL) {
+            tell(&faults);
             fail_msg("%zu faults instead of one: %s", faults.count, cases[i].why);
+        }
         table_free(&table);
     }
 }

@@ -97,23 +97,32 @@ WRONG = (
 )
 
 
-def no_twins(pairs):
-    """JSON's silence about a key given twice is not ours."""
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f'"{name}" is given twice')
-    return dict(pairs)
+def no_number(word):
+    raise ValueError(f"{word} is no number")
 
 
 def read_json(text):
-    return json.loads(text, object_pairs_hook=no_twins)
+    """The value, and the names that its top object gives twice: JSON says nothing about them."""
+    twins = set()
+
+    def note_twins(pairs):
+        names = [name for name, _ in pairs]
+        twins.clear()  # objects end from the inside out, so the top one has the last word
+        twins.update(name for name in names if names.count(name) > 1)
+        return dict(pairs)
+
+    value = json.loads(text, object_pairs_hook=note_twins, parse_constant=no_number)
+    return value, twins if isinstance(value, dict) else set()
+
+
+def read_file(path):
+    return read_json(path.read_text(encoding="utf-8"))[0]
 
 
 def load_schemas():
     validators = {}
     for kind in KINDS:
-        schema = read_json((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
+        schema = read_file(SCHEMAS / f"{kind}.schema.json")
         jsonschema.Draft202012Validator.check_schema(schema)
         validators[kind] = jsonschema.Draft202012Validator(schema)
     return validators
@@ -132,7 +141,7 @@ class Check:
     def hold(self, where, kind, text):
         """One text against one schema; an event's kind is what its type says."""
         try:
-            value = read_json(text)
+            value, twins = read_json(text)
         except ValueError as error:
             self.fault(where, f"is not JSON: {error}")
             return
@@ -146,6 +155,8 @@ class Check:
             place = "/".join(map(str, error.absolute_path))
             words = error.message if len(error.message) < 300 else error.message[:300] + "…"
             self.fault(where, f"{kind}: {place + ': ' if place else ''}{words}")
+        for name in sorted(twins & self.validators[kind].schema["properties"].keys()):
+            self.fault(where, f'{kind}: "{name}" is given twice')
         self.held[kind] += 1
 
     def examples(self):
@@ -171,7 +182,7 @@ class Check:
         for example, place, value, why in WRONG:
             path = SCHEMAS / "examples" / f"{example}.json"
             try:
-                wrong = spoil(read_json(path.read_text(encoding="utf-8")), place, value)
+                wrong = spoil(read_file(path), place, value)
             except (OSError, ValueError, LookupError, TypeError) as error:
                 self.fault(path, f"cannot be spoilt at {place}: {error!r}")
                 continue
