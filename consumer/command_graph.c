@@ -219,7 +219,8 @@ static void put_dot_phase(struct buffer *out, const struct table *table, enum ph
         if (!begun)
             put(out,
                 "    subgraph cluster_%s {\n"
-                "        label=\"%s\"; labelloc=t; style=\"rounded,filled\"; color=\"%s\"; fontcolor=\"%s\";\n",
+                "        label=\"%s\"; labelloc=t; style=\"rounded,filled\";\n"
+                "        color=\"%s\"; fontcolor=\"%s\";\n",
                 phase_words[phase], phase_words[phase], phase_colours[phase].ground,
                 phase_colours[phase].line);
         begun = true;
@@ -242,7 +243,8 @@ static void put_dot(struct buffer *out, const struct table *table, const struct 
     put(out, "digraph \"%s\" {\n", table->channel);
     put(out, "    rankdir=LR; nodesep=0.18; ranksep=0.7; bgcolor=white; labelloc=b; fontsize=11;\n"
              "    fontname=\"Helvetica\"; fontcolor=\"#546e7a\";\n"
-             "    node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\", fontsize=11];\n"
+             "    node [shape=box, style=\"rounded,filled\"];\n"
+             "    node [fontname=\"Helvetica\", fontsize=11];\n"
              "    edge [color=\"#607d8b\", arrowsize=0.7];\n"
              "    label=\"");
     put_caption(out, table, ways, arguments);

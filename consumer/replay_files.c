@@ -8,15 +8,14 @@
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/lines.h"
-#include "schemas/dead_letter.h"
+#include "consumer/replay_out.h"
 #include "schemas/envelope.h"
-#include "schemas/outcome.h"
 #include "statemachine/memory.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { LAND_EVERY = 4096, PROGRESS_EVERY = 16384 };
+enum { PROGRESS_EVERY = 16384 };
 
 /* A file and its next record. */
 struct input {
@@ -38,29 +37,14 @@ struct replay {
     struct lane **lanes; /* sorted by partition */
     size_t lane_count;
     uint64_t seed;
-    struct buffer out;
-    struct buffer headers;
-    int write_error;
+    struct replay_out out;
 };
-
-/* ---- out -------------------------------------------------------------------------------- */
-
-static void write_line(struct replay *replay, FILE *file)
-{
-    buffer_put_byte(&replay->out, '\n');
-    require(!replay->out.failed);
-    if (fwrite(replay->out.bytes, 1, replay->out.size, file) != replay->out.size)
-        replay->write_error = errno;
-}
 
 static void on_outcome(void *context, const struct lane *lane, const struct happening *happening)
 {
     struct replay *replay = context;
 
-    buffer_clear(&replay->out);
-    outcome_encode(&replay->out, happening->table, happening->id, &happening->record,
-                   &happening->effects, lane->partition, true);
-    write_line(replay, replay->options->outcomes);
+    replay_out_outcome(&replay->out, lane, happening);
 }
 
 static void on_dead_letter(void *context, const struct lane *lane, const struct incoming *incoming,
@@ -69,21 +53,10 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
     struct replay *replay = context;
     const struct input *input = incoming->origin;
     struct envelope letter = input->envelope;
-    struct header ours[4];
-    size_t count;
+    size_t cut = input->line.full_size - input->line.size;
 
     (void)lane;
-    if (replay->options->dead_letters == NULL)
-        return;
-    buffer_clear(&replay->headers);
-    count = dead_letter_headers(ours, &replay->headers, reason, detail, letter.topic,
-                                letter.topic_size, letter.partition, letter.offset,
-                                input->line.full_size, input->line.size);
-    for (size_t i = 0; i < count; i++)
-        letter.headers[letter.header_count++] = ours[i];
-    buffer_clear(&replay->out);
-    envelope_encode(&replay->out, &letter);
-    write_line(replay, replay->options->dead_letters);
+    replay_out_dead_letter(&replay->out, &letter, reason, detail, letter.value_size + cut);
 }
 
 /* ---- in --------------------------------------------------------------------------------- */
@@ -233,22 +206,13 @@ static struct lane *lane_of(struct replay *replay, int32_t partition)
     return lane;
 }
 
-static void fire(struct replay *replay, struct lane *lane, int64_t until_ms)
-{
-    while (!pump_fire(&replay->pump, lane, until_ms)) {
-        lane_land(lane);
-        replay->pump.budget = LAND_EVERY;
-    }
-    lane_land(lane);
-}
-
 /* An input that has ended no longer holds any task back. */
 static void input_ended(struct replay *replay, size_t input)
 {
     for (size_t i = 0; i < replay->lane_count; i++) {
         struct lane *lane = replay->lanes[i];
         watermark_rest(&lane->task.watermark, input, true);
-        fire(replay, lane, watermark_target(&lane->task.watermark));
+        replay_fire(&replay->pump, lane, watermark_target(&lane->task.watermark));
     }
 }
 
@@ -263,13 +227,7 @@ static void take(struct replay *replay, size_t i)
     }
     input->incoming.input = i;
     input->incoming.origin = input;
-    while (!pump_take(&replay->pump, lane, &input->incoming)) {
-        lane_land(lane);
-        replay->pump.budget = LAND_EVERY;
-    }
-    /* There is no transaction to wait for; landing now and then is cheaper than each time. */
-    if (store_touched(lane->task.store) >= LAND_EVERY)
-        lane_land(lane);
+    replay_take(&replay->pump, lane, &input->incoming);
 }
 
 /* The input whose head has the lowest timestamp, or path_count when all have ended. */
@@ -306,9 +264,8 @@ static void pump_all(struct replay *replay)
         read_head(replay, &replay->inputs[i]);
     for (;;) {
         size_t i = lowest_head(replay);
-        if (i == replay->options->path_count || replay->write_error != 0)
+        if (i == replay->options->path_count || replay->out.error != 0)
             break;
-        replay->pump.budget = LAND_EVERY;
         take(replay, i);
         read_head(replay, &replay->inputs[i]);
         if (!replay->inputs[i].has_head)
@@ -319,7 +276,7 @@ static void pump_all(struct replay *replay)
     }
     if (replay->options->to_end_of_time)
         for (size_t i = 0; i < replay->lane_count; i++)
-            fire(replay, replay->lanes[i], INT64_MAX);
+            replay_fire(&replay->pump, replay->lanes[i], INT64_MAX);
 }
 
 static bool open_all(struct replay *replay)
@@ -351,6 +308,7 @@ int replay_files(const struct replay_options *options, struct tally *tally, uint
     struct replay replay = {
         .options = options,
         .inputs = memory_get(options->path_count * sizeof(*replay.inputs)),
+        .out = {.outcomes = options->outcomes, .dead_letters = options->dead_letters},
         .seed = hash_seed(),
     };
     int code = EXIT_WORLD;
@@ -365,10 +323,10 @@ int replay_files(const struct replay_options *options, struct tally *tally, uint
         pump_all(&replay);
         for (size_t i = 0; i < replay.lane_count; i++)
             *live += store_measure(replay.lanes[i]->task.store).records;
-        if (read_well(&replay) && replay.write_error == 0)
+        if (read_well(&replay) && replay.out.error == 0)
             code = EXIT_WELL;
-        if (replay.write_error != 0)
-            fprintf(stderr, "upshot replay: cannot write: %s\n", strerror(replay.write_error));
+        if (replay.out.error != 0)
+            fprintf(stderr, "upshot replay: cannot write: %s\n", strerror(replay.out.error));
     }
     *tally = replay.pump.tally;
     for (size_t i = 0; i < replay.lane_count; i++) {
@@ -381,7 +339,6 @@ int replay_files(const struct replay_options *options, struct tally *tally, uint
         buffer_release(&replay.inputs[i].store);
     }
     free(replay.inputs);
-    buffer_release(&replay.out);
-    buffer_release(&replay.headers);
+    replay_out_release(&replay.out);
     return code;
 }

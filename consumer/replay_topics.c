@@ -10,16 +10,14 @@
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
-#include "schemas/dead_letter.h"
-#include "schemas/envelope.h"
+#include "consumer/replay_out.h"
 #include "schemas/instant.h"
-#include "schemas/outcome.h"
 #include "statemachine/memory.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { ASK_MS = 10000, POLL_MS = 1000, SILENT_MAX = 60, BATCH = 2000, LAND_EVERY = 4096 };
+enum { ASK_MS = 10000, POLL_MS = 1000, SILENT_MAX = 60, BATCH = 2000, PROGRESS_EVERY = 16384 };
 
 struct range {
     const char *topic;
@@ -37,7 +35,7 @@ struct replay {
     size_t input_count;
     struct range *ranges; /* of one partition, by input */
     uint64_t done, total; /* offsets, for the progress bar */
-    struct buffer out, headers;
+    struct replay_out out;
     int error;
 };
 
@@ -63,26 +61,11 @@ bool replay_position_parse(const char *text, int64_t now_ms, struct replay_posit
     return true;
 }
 
-/* ---- out: the same lines as from files -------------------------------------------------- */
-
-static void write_line(struct replay *replay, FILE *file)
-{
-    buffer_put_byte(&replay->out, '\n');
-    require(!replay->out.failed);
-    if (fwrite(replay->out.bytes, 1, replay->out.size, file) != replay->out.size) {
-        fprintf(stderr, "upshot replay: cannot write: %s\n", strerror(errno));
-        replay->error = EXIT_WORLD;
-    }
-}
-
 static void on_outcome(void *context, const struct lane *lane, const struct happening *happening)
 {
     struct replay *replay = context;
 
-    buffer_clear(&replay->out);
-    outcome_encode(&replay->out, happening->table, happening->id, &happening->record,
-                   &happening->effects, lane->partition, true);
-    write_line(replay, replay->options->outcomes);
+    replay_out_outcome(&replay->out, lane, happening);
 }
 
 static void copy_headers(const rd_kafka_message_t *message, struct envelope *letter)
@@ -118,21 +101,9 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
         .value = message->payload,
         .value_size = message->len,
     };
-    struct header ours[4];
-    size_t count;
 
-    if (replay->options->dead_letters == NULL)
-        return;
     copy_headers(message, &letter);
-    buffer_clear(&replay->headers);
-    count = dead_letter_headers(ours, &replay->headers, reason, detail, letter.topic,
-                                letter.topic_size, letter.partition, letter.offset, message->len,
-                                message->len);
-    for (size_t i = 0; i < count; i++)
-        letter.headers[letter.header_count++] = ours[i];
-    buffer_clear(&replay->out);
-    envelope_encode(&replay->out, &letter);
-    write_line(replay, replay->options->dead_letters);
+    replay_out_dead_letter(&replay->out, &letter, reason, detail, message->len);
 }
 
 /* ---- the range -------------------------------------------------------------------------- */
@@ -257,15 +228,6 @@ static int64_t timestamp_of(const rd_kafka_message_t *message, const struct lane
     return timestamp_ms == TIME_NONE ? 0 : timestamp_ms;
 }
 
-static void fire(struct replay *replay, struct lane *lane, int64_t until_ms)
-{
-    while (!pump_fire(&replay->pump, lane, until_ms)) {
-        lane_land(lane);
-        replay->pump.budget = LAND_EVERY;
-    }
-    lane_land(lane);
-}
-
 static void take(struct replay *replay, struct lane *lane, size_t input,
                  rd_kafka_message_t *message, int64_t timestamp_ms)
 {
@@ -283,18 +245,12 @@ static void take(struct replay *replay, struct lane *lane, size_t input,
     incoming.reason = event_decode(replay->options->tables, message->payload, message->len,
                                    replay->options->event_max_bytes, &facts, &buffer,
                                    &incoming.event);
-    replay->pump.budget = LAND_EVERY;
-    while (!pump_take(&replay->pump, lane, &incoming)) {
-        lane_land(lane);
-        replay->pump.budget = LAND_EVERY;
-    }
-    if (store_touched(lane->task.store) >= LAND_EVERY)
-        lane_land(lane);
+    replay_take(&replay->pump, lane, &incoming);
 }
 
 static void pump_partition(struct replay *replay, struct lane *lane)
 {
-    while (replay->error == EXIT_WELL) {
+    while (replay->error == EXIT_WELL && replay->out.error == 0) {
         rd_kafka_message_t *message;
         struct range *range;
         size_t lowest = replay->input_count;
@@ -312,7 +268,7 @@ static void pump_partition(struct replay *replay, struct lane *lane)
                 lowest_ms = timestamp_ms;
             }
         }
-        fire(replay, lane, watermark_target(&lane->task.watermark)); /* an input may have ended */
+        replay_fire(&replay->pump, lane, watermark_target(&lane->task.watermark)); /* an input may have ended */
         if (lowest == replay->input_count)
             break;
         range = &replay->ranges[lowest];
@@ -321,11 +277,11 @@ static void pump_partition(struct replay *replay, struct lane *lane)
         replay->done += (uint64_t)(message->offset + 1 - range->next);
         range->next = message->offset + 1;
         rd_kafka_message_destroy(message);
-        if (replay->options->progress != NULL && replay->pump.tally.records % LAND_EVERY == 0)
+        if (replay->options->progress != NULL && replay->pump.tally.records % PROGRESS_EVERY == 0)
             replay->options->progress(replay->done, replay->total, replay->pump.tally.records);
     }
     if (replay->options->to_end_of_time && replay->error == EXIT_WELL)
-        fire(replay, lane, INT64_MAX);
+        replay_fire(&replay->pump, lane, INT64_MAX);
 }
 
 static bool assign(struct replay *replay, int32_t partition)
@@ -385,6 +341,7 @@ int replay_topics(const struct replay_options *options, const struct config *con
         .config = config,
         .input_count = config->input_topics.count,
         .client = kafka_restorer(config),
+        .out = {.outcomes = options->outcomes, .dead_letters = options->dead_letters},
     };
     int32_t partitions = 0;
 
@@ -409,10 +366,13 @@ int replay_topics(const struct replay_options *options, const struct config *con
     *live = 0;
     for (int32_t p = 0; p < partitions && replay.error == EXIT_WELL; p++)
         replay_partition(&replay, range, p, live);
+    if (replay.out.error != 0) {
+        fprintf(stderr, "upshot replay: cannot write: %s\n", strerror(replay.out.error));
+        replay.error = EXIT_WORLD;
+    }
     *tally = replay.pump.tally;
     free(replay.ranges);
     rd_kafka_destroy(replay.client);
-    buffer_release(&replay.out);
-    buffer_release(&replay.headers);
+    replay_out_release(&replay.out);
     return replay.error;
 }

@@ -202,7 +202,6 @@ enum verdict_of_commit transaction_abort(struct transaction *transaction)
     if (!transaction->open)
         return COMMIT_UNDONE;
     transaction->open = false;
-    rd_kafka_purge(transaction->producer, RD_KAFKA_PURGE_F_QUEUE);
     return insist(transaction, "abort_transaction", call_abort, NULL) == MEANS_DONE
                ? COMMIT_UNDONE
                : COMMIT_UNCLEAR;

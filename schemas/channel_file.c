@@ -115,8 +115,8 @@ static void phase_member(struct reading *reading, const char *status, const cJSO
     if (word == NULL || phase_find(word, phase))
         return;
     nearest = nearest_name(word, phase_words, PHASE_COUNT);
-    faults_add(&reading->faults, status, "phase: \"%.64s\" is none of queued, transit, provisional, "
-               "final%s%s", word, nearest == NULL ? "" : "; did you mean ",
+    faults_add(&reading->faults, status, "phase: \"%.64s\" is none of queued, transit, "
+               "provisional, final%s%s", word, nearest == NULL ? "" : "; did you mean ",
                nearest == NULL ? "" : nearest);
 }
 
@@ -318,6 +318,15 @@ static void complain(struct buffer *complaints, const char *file, const char *st
     buffer_put_byte(complaints, '\n');
 }
 
+/*
+ * A name in which cJSON's C string would end early. An escaped backslash before u0000 is taken for
+ * one too: a name with a backslash is none of ours either way.
+ */
+static bool cut_by_nul(struct span name)
+{
+    return memmem(name.bytes, name.size, "\\u0000", 6) != NULL;
+}
+
 /* Proves that the bytes are one strict JSON object that cJSON can be trusted with. */
 static bool strict(const char *file, const uint8_t *bytes, size_t size, struct buffer *complaints)
 {
@@ -328,7 +337,7 @@ static bool strict(const char *file, const uint8_t *bytes, size_t size, struct b
 
     json_begin(&object, bytes, size);
     while (json_next(&object, &found))
-        keepable = keepable && !found.unkeepable;
+        keepable = keepable && !found.unkeepable && !cut_by_nul(found.name);
     if (object.error != NULL)
         snprintf(text, sizeof(text), "is not JSON: %s at byte %zu", object.error,
                  object.error_offset);

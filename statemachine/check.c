@@ -176,8 +176,8 @@ static void check_ways(const struct draft *draft, struct faults *faults)
             faults_add(faults, draft->statuses[i].name, "is unreachable: no way along then leads "
                        "here from %s, the weakest", draft->statuses[0].name);
         if (!ends[i])
-            faults_add(faults, draft->statuses[i].name, "is a dead end: not final, and no way along "
-                       "then leads to a final status");
+            faults_add(faults, draft->statuses[i].name, "is a dead end: not final, and no way "
+                       "along then leads to a final status");
     }
 }
 

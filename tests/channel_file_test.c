@@ -305,44 +305,38 @@ static void what_is_built_in_is_what_the_files_say(void **state)
 
 /* ---- broken files --------------------------------------------------------------------------- */
 
-/* One line, of this file and status, with this text in it. */
-static bool told_in_one_line(const struct buffer *complaints, const char *path, const char *status,
-                             const char *text)
+/* One line, of this file or one in this directory, with this text in it. */
+static bool told_in_one_line(const struct buffer *complaints, const char *path, const char *text)
 {
     char *line = strndup((const char *)complaints->bytes, complaints->size);
-    char start[512];
+    size_t size = strlen(path);
     bool told;
 
     assert_non_null(line);
-    snprintf(start, sizeof(start), "%s%s%s: ", path, status[0] == '-' ? "" : ": ",
-             status[0] == '-' ? "" : status);
-    told = strncmp(line, start, strlen(start)) == 0 && strstr(line, text) != NULL &&
-           strchr(line, '\n') == line + strlen(line) - 1;
+    told = strncmp(line, path, size) == 0 && (line[size] == ':' || line[size] == '/') &&
+           strstr(line + size, text) != NULL && strchr(line, '\n') == line + strlen(line) - 1;
     free(line);
     return told;
 }
 
-static void check_broken(const char *file, const char *status, const char *text)
+static void check_broken(const char *file, const char *text)
 {
     struct buffer complaints = {0};
     struct tables tables = {0};
-    char path[256], telling[264];
-    bool directory = strchr(file, '.') == NULL;
+    char path[256];
     bool good;
 
     snprintf(path, sizeof(path), BROKEN "/%s", file);
-    /* Of two files that describe one channel, the second is told. */
-    snprintf(telling, sizeof(telling), "%s%s", path, directory ? "/2.json" : "");
     good = channel_files_load(path, &tables, &complaints);
-    if (good || tables.count != 0 || !told_in_one_line(&complaints, telling, status, text))
-        fail_msg("%s %s instead of \"%s: ...%s\":\n%.*s", file, good ? "loads" : "says", status,
-                 text, (int)complaints.size, (const char *)complaints.bytes);
+    if (good || tables.count != 0 || !told_in_one_line(&complaints, path, text))
+        fail_msg("%s %s instead of \"%s\":\n%.*s", file, good ? "loads" : "says", text,
+                 (int)complaints.size, (const char *)complaints.bytes);
     buffer_release(&complaints);
 }
 
-static size_t broken_files(void)
+static size_t files_of(const char *path)
 {
-    DIR *directory = opendir(BROKEN);
+    DIR *directory = opendir(path);
     size_t count = 0;
 
     assert_non_null(directory);
@@ -355,21 +349,23 @@ static size_t broken_files(void)
 static void every_kind_of_broken_file_is_told_in_one_line_of_its_own(void **state)
 {
     FILE *expected = fopen(BROKEN "/EXPECTED.tsv", "r");
-    char line[512];
+    char line[512], path[256];
     size_t count = 0;
 
     (void)state;
     assert_non_null(expected);
-    assert_non_null(fgets(line, sizeof(line), expected)); /* its head */
     while (fgets(line, sizeof(line), expected) != NULL) {
-        char *rest = line, *file = strsep(&rest, "\t"), *status = strsep(&rest, "\t");
-        char *text = strsep(&rest, "\n");
-        assert_non_null(text);
-        check_broken(file, status, text);
-        count++;
+        char *rest = line, *file = strsep(&rest, "\t"), *text = strsep(&rest, "\n");
+        if (file[0] == '#')
+            continue;
+        if (text == NULL || text[0] == 0)
+            fail_msg("EXPECTED.tsv does not say what is expected of %s", file);
+        check_broken(file, text);
+        snprintf(path, sizeof(path), BROKEN "/%s", file);
+        count += access(path, F_OK) == 0; /* one of them is not there, and that is its fault */
     }
     fclose(expected);
-    assert_int_equal(count, broken_files());
+    assert_int_equal(count, files_of(BROKEN));
     assert_true(count >= 25);
 }
 
@@ -456,7 +452,7 @@ static void the_digest_is_of_all_that_decides_and_of_nothing_else(void **state)
 static void the_digest_of_a_table_stays_what_it_was(void **state)
 {
     (void)state;
-    assert_int_equal(digest_of(sound), 0);
+    assert_int_equal(digest_of(sound), 0x3e4db8586b36af9c);
 }
 
 static void hostile_names_stay_inside_of_their_line(void **state)
@@ -551,7 +547,7 @@ static void a_file_of_more_than_a_mebibyte_is_refused(void **state)
 
     (void)state;
     assert_null(channel_file_compile("x.json", (const uint8_t *)text, strlen(text), &complaints));
-    assert_true(told_in_one_line(&complaints, "x.json", "-", "is larger than 1 MiB"));
+    assert_true(told_in_one_line(&complaints, "x.json", "is larger than 1 MiB"));
     buffer_release(&complaints);
     free(text);
 }
@@ -630,7 +626,7 @@ static void one_broken_file_of_a_directory_leaves_no_table(void **state)
     assert_false(channel_files_load(place.path, &tables, &complaints));
     assert_int_equal(tables.count, 0);
     snprintf(path, sizeof(path), "%s/b.json", place.path);
-    assert_true(told_in_one_line(&complaints, path, "-", "is not JSON"));
+    assert_true(told_in_one_line(&complaints, path, "is not JSON"));
     buffer_release(&complaints);
     place_drop(&place);
 }
@@ -643,7 +639,7 @@ static void a_directory_without_a_table_is_refused(void **state)
 
     (void)state;
     assert_false(channel_files_load(place.path, &tables, &complaints));
-    assert_true(told_in_one_line(&complaints, place.path, "-", "no channel table"));
+    assert_true(told_in_one_line(&complaints, place.path, "no channel table"));
     buffer_release(&complaints);
     place_drop(&place);
 }
@@ -655,7 +651,7 @@ static void a_path_that_is_not_there_is_told(void **state)
 
     (void)state;
     assert_false(channel_files_load(BROKEN "/none", &tables, &complaints));
-    assert_true(told_in_one_line(&complaints, BROKEN "/none", "-", "No such file"));
+    assert_true(told_in_one_line(&complaints, BROKEN "/none", "No such file"));
     buffer_release(&complaints);
 }
 

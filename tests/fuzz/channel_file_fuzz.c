@@ -1,7 +1,7 @@
 /*
  * channel_file_fuzz.c: any bytes as a channel file give a proven table or whole complaint lines.
  *
- * Seeds: schemas/channels and tests/broken, both of them files of the right kind.
+ * Seed it with schemas/channels and tests/broken for a longer search.
  */
 #include "schemas/channel_file.h"
 #include "statemachine/require.h"
