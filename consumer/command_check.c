@@ -20,8 +20,8 @@ enum { KEY_CONFIG = 1, KEY_JSON };
 
 static const struct argp_option options[] = {
     OPTIONS_OF_CONFIG,
-    {"properties", KEY_CONFIG, NULL, 0,
-     "list upshot's own properties: name, default, what it is", 1},
+    {"properties", KEY_CONFIG, NULL, 0, "list upshot's own properties: name, default, what it is",
+     1},
     {"json", KEY_JSON, NULL, 0, "one JSON object a channel", 1},
     {0},
 };

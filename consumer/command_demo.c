@@ -105,8 +105,8 @@ static int64_t record_time_ms(const struct demo *demo)
 
     if (passed_ms >= within_ms)
         return clock_wall_ms();
-    return clock_wall_ms() - span_ms + (int64_t)((double)passed_ms / (double)within_ms *
-                                                  (double)span_ms);
+    return clock_wall_ms() - span_ms +
+           (int64_t)((double)passed_ms / (double)within_ms * (double)span_ms);
 }
 
 static void *load(void *argument)
@@ -186,8 +186,9 @@ static void show_table(const struct demo *demo, FILE *out)
                 fprintf(out, "%11s", ".");
         fprintf(out, "\n");
     }
-    fprintf(out, "%" PRIu64 " outcomes, of which %" PRIu64 " corrections; %" PRIu64
-            " dead letters\n", demo->total, demo->corrections, demo->dead_letters);
+    fprintf(out,
+            "%" PRIu64 " outcomes, of which %" PRIu64 " corrections; %" PRIu64 " dead letters\n",
+            demo->total, demo->corrections, demo->dead_letters);
 }
 
 static void show(const struct demo *demo)
@@ -342,8 +343,8 @@ static int create_topics(struct config *config)
     if (client == NULL)
         return EXIT_USAGE;
     for (size_t i = 0; i < 2; i++)
-        topics[i] = rd_kafka_NewTopic_new(config->input_topics.items[i], PARTITIONS, -1, why,
-                                          sizeof(why));
+        topics[i] =
+            rd_kafka_NewTopic_new(config->input_topics.items[i], PARTITIONS, -1, why, sizeof(why));
     queue = rd_kafka_queue_new(client);
     rd_kafka_CreateTopics(client, topics, 2, NULL, queue);
     event = rd_kafka_queue_poll(queue, 15000);

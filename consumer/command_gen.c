@@ -21,7 +21,16 @@ struct arguments {
     bool to_kafka;
 };
 
-enum { KEY_SEED = 1, KEY_LIVES, KEY_START, KEY_RATE, KEY_STRETCH, KEY_BAD, KEY_ENVELOPES, KEY_KAFKA };
+enum {
+    KEY_SEED = 1,
+    KEY_LIVES,
+    KEY_START,
+    KEY_RATE,
+    KEY_STRETCH,
+    KEY_BAD,
+    KEY_ENVELOPES,
+    KEY_KAFKA
+};
 
 static const struct argp_option options[] = {
     OPTIONS_OF_CONFIG,
@@ -29,13 +38,16 @@ static const struct argp_option options[] = {
     {"seed", KEY_SEED, "N", 0, "the same seed gives the same events (1)", 1},
     {"start", KEY_START, "TIME", 0, "timestamp of the first send (2026-11-23T10:00:00Z)", 1},
     {"rate", KEY_RATE, "N", 0, "sends a second of record time (100)", 1},
-    {"stretch", KEY_STRETCH, "DURATION", 0, "typical time from a send to its last receipt (5m)",
-     1},
+    {"stretch", KEY_STRETCH, "DURATION", 0, "typical time from a send to its last receipt (5m)", 1},
     {"bad", KEY_BAD, "N", 0, "of 1000 receipts, so many cannot be read (2)", 1},
-    {"envelopes", KEY_ENVELOPES, "N", 0, "kcat -J envelopes, keys spread by murmur2 over N "
-                                         "partitions, instead of bare lines", 1},
-    {"to-kafka", KEY_KAFKA, NULL, 0, "produce to input.topics: sends to the first, receipts to "
-                                     "the last", 1},
+    {"envelopes", KEY_ENVELOPES, "N", 0,
+     "kcat -J envelopes, keys spread by murmur2 over N "
+     "partitions, instead of bare lines",
+     1},
+    {"to-kafka", KEY_KAFKA, NULL, 0,
+     "produce to input.topics: sends to the first, receipts to "
+     "the last",
+     1},
     {0},
 };
 
@@ -104,8 +116,8 @@ static void print_envelope(const struct life_event *event, const struct argument
     struct envelope envelope = {
         .topic = (const uint8_t *)topic,
         .topic_size = strlen(topic),
-        .partition = partition_of(PARTITIONER_MURMUR2, (const uint8_t *)event->key,
-                                  event->key_size, (int32_t)arguments->partitions),
+        .partition = partition_of(PARTITIONER_MURMUR2, (const uint8_t *)event->key, event->key_size,
+                                  (int32_t)arguments->partitions),
         .offset = offset,
         .timestamp_ms = event->timestamp_ms,
         .key = (const uint8_t *)event->key,
@@ -172,8 +184,12 @@ int command_gen(int argc, char **argv)
                "  upshot gen --lives 200000 --to-kafka -X bootstrap.servers=localhost:9092",
     };
     struct arguments arguments = {
-        .lives = {.seed = 1, .count = 1000, .per_second = 100, .stretch_ms = 300000,
-                  .bad_per_mille = 2, .start_ms = 1795428000000},
+        .lives = {.seed = 1,
+                  .count = 1000,
+                  .per_second = 100,
+                  .stretch_ms = 300000,
+                  .bad_per_mille = 2,
+                  .start_ms = 1795428000000},
     };
     struct lives *lives;
     int code;

@@ -173,8 +173,9 @@ static void put_caption(struct buffer *out, const struct table *table, const str
     put(out, "%s, version %" PRId64 ": %u statuses, the weakest first", table->channel,
         table->version, table->count);
     if (ways->long_count > 0)
-        put(out, arguments->all ? "; pale, for there is a way through others: %d"
-                                : "; left out, for there is a way through others: %d",
+        put(out,
+            arguments->all ? "; pale, for there is a way through others: %d"
+                           : "; left out, for there is a way through others: %d",
             ways->long_count);
 }
 
@@ -363,7 +364,8 @@ static int write_svg(const struct buffer *out)
     posix_spawn_file_actions_destroy(&actions);
     close(fd);
     if (error != 0) {
-        fprintf(stderr, "upshot graph: dot, which draws the svg, cannot be run: %s. Install "
+        fprintf(stderr,
+                "upshot graph: dot, which draws the svg, cannot be run: %s. Install "
                 "graphviz (apt-get install graphviz), or take --format dot or mermaid\n",
                 strerror(error));
         return EXIT_WORLD;
@@ -431,8 +433,8 @@ int command_graph(int argc, char **argv)
     if (!channel_files_load(arguments.channels, &tables, &complaints)) {
         fwrite(complaints.bytes, 1, complaints.size, stderr);
     } else {
-        const struct table *table = tables_find(&tables, (const uint8_t *)arguments.channel,
-                                                strlen(arguments.channel));
+        const struct table *table =
+            tables_find(&tables, (const uint8_t *)arguments.channel, strlen(arguments.channel));
         if (table == NULL)
             complain_unknown(&tables, arguments.channel);
         else

@@ -39,7 +39,8 @@ static const struct argp_option options[] = {
     {"topics", KEY_TOPICS, "T,...", 0, "replay these topics instead of files", 2},
     {"from", KEY_FROM, "WHERE", 0,
      "offset, RFC 3339 time, epoch ms (from 10^11) or duration back from now (-36h); default: the "
-     "beginning", 2},
+     "beginning",
+     2},
     {"to", KEY_TO, "WHERE", 0, "likewise, exclusive; default: the end as it is at the start", 2},
     {0},
 };
@@ -89,8 +90,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_TOPICS: {
         struct buffer complaint = {0};
         if (!config_set(&arguments->config, "input.topics", value, &complaint))
-            argp_error(state, "--topics: %.*s", (int)complaint.size,
-                       (const char *)complaint.bytes);
+            argp_error(state, "--topics: %.*s", (int)complaint.size, (const char *)complaint.bytes);
         arguments->range.given = true;
         buffer_release(&complaint);
         return 0;
@@ -104,8 +104,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
             argp_error(state, "--to: \"%s\" is no offset, time or duration", value);
         return 0;
     case ARGP_KEY_ARG:
-        arguments->paths = memory_resize(arguments->paths, arguments->path_count + 1,
-                                         sizeof(*arguments->paths));
+        arguments->paths =
+            memory_resize(arguments->paths, arguments->path_count + 1, sizeof(*arguments->paths));
         arguments->paths[arguments->path_count++] = value;
         if (arguments->path_count > INPUTS_MAX)
             argp_error(state, "more than %d files", INPUTS_MAX);
@@ -113,9 +113,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case ARGP_KEY_END:
         if (arguments->range.given && arguments->path_count > 0)
             argp_error(state, "files or --topics, not both");
-        if (!arguments->range.given &&
-            (arguments->range.from.kind != POSITION_DEFAULT ||
-             arguments->range.to.kind != POSITION_DEFAULT))
+        if (!arguments->range.given && (arguments->range.from.kind != POSITION_DEFAULT ||
+                                        arguments->range.to.kind != POSITION_DEFAULT))
             argp_error(state, "--from and --to go with --topics");
         if (!arguments->range.given && arguments->path_count == 0 && isatty(STDIN_FILENO))
             argp_error(state, "name a FILE, or - for standard input");
@@ -182,8 +181,8 @@ static int replay(struct arguments *arguments, const struct tables *tables, FILE
         .tables = tables,
         .paths = arguments->path_count > 0 ? arguments->paths : standard_input,
         .path_count = arguments->path_count > 0 ? arguments->path_count : 1,
-        .latest_ms = arguments->has_now ? arguments->now_ms + arguments->config.skew_max_ms
-                                        : INT64_MAX,
+        .latest_ms =
+            arguments->has_now ? arguments->now_ms + arguments->config.skew_max_ms : INT64_MAX,
         .event_max_bytes = (size_t)arguments->config.event_max_bytes,
         .to_end_of_time = arguments->to_end_of_time,
         .outcomes = stdout,

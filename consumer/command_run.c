@@ -32,7 +32,8 @@ static const struct argp_option options[] = {
     {"no-create", 2, NULL, 0, "refuse to start where an output topic is missing", 1},
     {"allow-table-change", 3, NULL, 0,
      "accept state with status names that the tables no longer have; they stay in the timeline, "
-     "without a vote", 1},
+     "without a vote",
+     1},
     {"dry-run", 4, NULL, 0, "check tables and configuration, and end", 1},
     {"verbose", 'v', NULL, 0, "log more", 1},
     {0},

@@ -79,13 +79,11 @@ static void tell(int64_t at_ms, const char *what, const struct happening *happen
         return;
     }
     printf(" -> %-14s %-11s",
-           record->state == STATUS_NONE ? "-"
-                                        : table_status_name(happening->table, record->state),
+           record->state == STATUS_NONE ? "-" : table_status_name(happening->table, record->state),
            arrived ? arrival_words[happening->effects.arrival] : "");
     if (happening->effects.emits)
-        printf(" outcome %s revision %" PRIu32 " by %s%s",
-               outcome_words[record->emitted.outcome], record->revision,
-               settled_by_words[happening->effects.settled_by],
+        printf(" outcome %s revision %" PRIu32 " by %s%s", outcome_words[record->emitted.outcome],
+               record->revision, settled_by_words[happening->effects.settled_by],
                record->conflict ? ", in conflict" : "");
     printf("\n");
 }
@@ -171,8 +169,8 @@ int command_step(int argc, char **argv)
                             &tables, &complaints)) {
         fwrite(complaints.bytes, 1, complaints.size, stderr);
     } else {
-        table = tables_find(&tables, (const uint8_t *)arguments.words[0],
-                            strlen(arguments.words[0]));
+        table =
+            tables_find(&tables, (const uint8_t *)arguments.words[0], strlen(arguments.words[0]));
         if (table == NULL)
             fprintf(stderr, "upshot step: there is no channel \"%s\"\n", arguments.words[0]);
         else

@@ -107,8 +107,9 @@ static bool set_list(struct config_list *list, const char *name, const char *val
         while (size > 0 && item[size - 1] == ' ')
             size--;
         if (size == 0 || parsed.count == INPUTS_MAX) {
-            complain(complaint, size == 0 ? "%s: an empty name in \"%s\""
-                                          : "%s: too many names in \"%s\"", name, value);
+            complain(complaint,
+                     size == 0 ? "%s: an empty name in \"%s\"" : "%s: too many names in \"%s\"",
+                     name, value);
             list_release(&parsed);
             return false;
         }
@@ -241,8 +242,7 @@ static bool set_kafka(struct config *config, const char *name, const char *value
         complain(complaint, "%s: \"%s\" is refused by librdkafka: %s", name, value, why);
         return false;
     }
-    config->kafka =
-        memory_resize(config->kafka, config->kafka_count + 1, sizeof(*config->kafka));
+    config->kafka = memory_resize(config->kafka, config->kafka_count + 1, sizeof(*config->kafka));
     config->kafka[config->kafka_count++] =
         (struct config_pair){.name = copy(name), .value = copy(value)};
     return true;

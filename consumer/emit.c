@@ -60,8 +60,9 @@ static size_t headers_size(const rd_kafka_headers_t *headers)
     const char *name;
     const void *value;
 
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
-                       RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
         total += strlen(name) + size + 10;
     return total;
 }
@@ -85,9 +86,9 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
     if (kept + taken > most)
         kept = most > taken ? most - taken : 0;
     buffer_clear(&inside->header_store);
-    count = dead_letter_headers(ours, &inside->header_store, reason, detail,
-                                (const uint8_t *)topic, strlen(topic), message->partition,
-                                message->offset, message->len, kept);
+    count =
+        dead_letter_headers(ours, &inside->header_store, reason, detail, (const uint8_t *)topic,
+                            strlen(topic), message->partition, message->offset, message->len, kept);
     for (size_t i = 0; i < count; i++)
         rd_kafka_header_add(headers, (const char *)ours[i].name, (ssize_t)ours[i].name_size,
                             ours[i].value, (ssize_t)ours[i].value_size);
@@ -142,9 +143,8 @@ static void emit_state(struct inside *inside, const struct holding *holding)
             state_record_encode(&inside->value, table, &record);
         require(!inside->key.failed && !inside->value.failed);
         transaction_produce(&inside->transaction, inside->state, holding->lane.partition,
-                            inside->key.bytes, inside->key.size,
-                            there ? inside->value.bytes : NULL, there ? inside->value.size : 0,
-                            NULL);
+                            inside->key.bytes, inside->key.size, there ? inside->value.bytes : NULL,
+                            there ? inside->value.size : 0, NULL);
     }
     emit_control(inside, holding);
 }

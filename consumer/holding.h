@@ -20,9 +20,9 @@ struct inlet {
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *batch[INLET_BATCH];
     size_t at, count;
-    int64_t next;        /* offset behind the last record taken */
+    int64_t next; /* offset behind the last record taken */
     int64_t landed_next;
-    bool at_end;         /* all up to the last stable offset was taken */
+    bool at_end;            /* all up to the last stable offset was taken */
     int64_t quiet_since_ms; /* monotonic: first known end, or last record; 0: neither yet */
     int64_t wait_since_ms;  /* monotonic: since when others wait for it; 0: they do not */
 };
@@ -30,9 +30,9 @@ struct inlet {
 struct holding {
     struct lane lane;
     struct restore_job restoring;
-    bool running;    /* restored: takes records */
-    bool touched;    /* by the open transaction */
-    bool fenced_off; /* revoked: kept in case it comes back */
+    bool running;         /* restored: takes records */
+    bool touched;         /* by the open transaction */
+    bool fenced_off;      /* revoked: kept in case it comes back */
     uint64_t transaction; /* number of the last transaction that landed */
     size_t inlet_count;
     struct inlet inlets[]; /* in the order of input.topics */

@@ -77,8 +77,7 @@ static size_t skip_rest(struct lines *lines)
     size_t keep_to = lines->from + LINE_MAX_BYTES;
 
     for (;;) {
-        const uint8_t *newline =
-            memchr(lines->buffer + keep_to, '\n', lines->to - keep_to);
+        const uint8_t *newline = memchr(lines->buffer + keep_to, '\n', lines->to - keep_to);
         if (newline != NULL) {
             size_t size = (size_t)(newline - lines->buffer) - keep_to;
             memmove(lines->buffer + keep_to, newline, lines->to - keep_to - size);

@@ -79,9 +79,9 @@ struct pending {
 struct lives {
     struct lives_options options;
     unsigned total_weight;
-    uint64_t made;   /* messages */
+    uint64_t made; /* messages */
     uint64_t orders;
-    uint64_t state;  /* of the random numbers */
+    uint64_t state; /* of the random numbers */
     struct pending *heap;
     size_t count, room;
 };
@@ -143,8 +143,7 @@ static struct pending pop(struct lives *lives)
         size_t child = 2 * at + 1;
         if (child >= lives->count)
             break;
-        child += child + 1 < lives->count &&
-                 sooner(&lives->heap[child + 1], &lives->heap[child]);
+        child += child + 1 < lives->count && sooner(&lives->heap[child + 1], &lives->heap[child]);
         if (!sooner(&lives->heap[child], &last))
             break;
         lives->heap[at] = lives->heap[child];
@@ -169,8 +168,7 @@ static size_t way_of(const struct lives *lives, uint64_t message)
 
 static int64_t send_ms(const struct lives *lives, uint64_t message)
 {
-    return lives->options.start_ms +
-           (int64_t)((double)message * 1000 / lives->options.per_second);
+    return lives->options.start_ms + (int64_t)((double)message * 1000 / lives->options.per_second);
 }
 
 /* One message: its send and its receipts, with what the world does to them. */
@@ -182,7 +180,8 @@ static void make(struct lives *lives)
     int64_t at_ms = send_ms(lives, message);
 
     if (draw(lives, 1000) >= 3) /* 3 in 1000 sends are lost: orphans */
-        push(lives, message, "", 0, at_ms + (draw(lives, 50) == 0 ? (int64_t)draw(lives, 5000) : 0));
+        push(lives, message, "", 0,
+             at_ms + (draw(lives, 50) == 0 ? (int64_t)draw(lives, 5000) : 0));
     while (*status != 0) {
         size_t size = strcspn(status, " ");
         int64_t late_ms = draw(lives, 40) == 0 ? (int64_t)draw(lives, stretch * 2 + 1) : 0;
@@ -271,13 +270,13 @@ bool lives_next(struct lives *lives, struct life_event *event)
     pending = pop(lives);
     event->is_send = pending.status[0] == 0;
     event->timestamp_ms = pending.timestamp_ms;
-    event->key_size = (size_t)snprintf(
-        event->key, sizeof(event->key), "%08x-%04x-4%03x-%04x-%012llx",
-        (unsigned)trait(lives, pending.message, 5, UINT32_MAX),
-        (unsigned)trait(lives, pending.message, 6, 0x10000),
-        (unsigned)trait(lives, pending.message, 7, 0x1000),
-        0x8000 | (unsigned)trait(lives, pending.message, 8, 0x4000),
-        (unsigned long long)(pending.message & 0xffffffffffff));
+    event->key_size =
+        (size_t)snprintf(event->key, sizeof(event->key), "%08x-%04x-4%03x-%04x-%012llx",
+                         (unsigned)trait(lives, pending.message, 5, UINT32_MAX),
+                         (unsigned)trait(lives, pending.message, 6, 0x10000),
+                         (unsigned)trait(lives, pending.message, 7, 0x1000),
+                         0x8000 | (unsigned)trait(lives, pending.message, 8, 0x4000),
+                         (unsigned long long)(pending.message & 0xffffffffffff));
     if (!event->is_send && draw(lives, 1000) < lives->options.bad_per_mille) {
         const char *bad = spoilt[draw(lives, sizeof(spoilt) / sizeof(*spoilt))];
         size_t before = strcspn(bad, "%");

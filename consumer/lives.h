@@ -14,10 +14,10 @@
 
 struct lives_options {
     uint64_t seed;
-    uint64_t count;        /* messages in all; 0: without end */
-    int64_t start_ms;      /* timestamp of the first send */
-    double per_second;     /* sends a second of record time */
-    int64_t stretch_ms;    /* typical time from a send to its last receipt */
+    uint64_t count;         /* messages in all; 0: without end */
+    int64_t start_ms;       /* timestamp of the first send */
+    double per_second;      /* sends a second of record time */
+    int64_t stretch_ms;     /* typical time from a send to its last receipt */
     unsigned bad_per_mille; /* events that cannot be read */
 };
 

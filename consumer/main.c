@@ -24,8 +24,9 @@ static int usage(FILE *out, int code)
                  "Drives messages' send and receipt events to one final outcome each.\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-8s %s\n", commands[i].word, commands[i].summary);
-    fprintf(out, "\n`upshot COMMAND --help` says more. Exit codes: 0 well, 1 found something wrong,\n"
-                 "2 usage or config, 3 the world failed.\n");
+    fprintf(out,
+            "\n`upshot COMMAND --help` says more. Exit codes: 0 well, 1 found something wrong,\n"
+            "2 usage or config, 3 the world failed.\n");
     return code;
 }
 

@@ -6,13 +6,16 @@
 
 #include <errno.h>
 
-#define OPTIONS_OF_CONFIG                                                                          \
-    {"config", 'F', "FILE", 0, "read properties from FILE, a line each: prop=value", 0},           \
-    {"property", 'X', "PROP=VALUE", 0, "set a property; the last one counts", 0}
+#define OPTIONS_OF_CONFIG                                                                \
+    {"config", 'F', "FILE", 0, "read properties from FILE, a line each: prop=value", 0}, \
+    {                                                                                    \
+        "property", 'X', "PROP=VALUE", 0, "set a property; the last one counts", 0       \
+    }
 
-#define OPTIONS_HELP                                                                               \
-    "`upshot check --properties` lists upshot's own properties; every property of librdkafka passes "  \
-    "through."
+/* The last words of such a command's --help. */
+#define OPTIONS_HELP                                                                           \
+    "`upshot check --properties` lists upshot's own properties; every property of librdkafka " \
+    "passes through."
 
 /* Handles -F and -X; complains on stderr and exits with EXIT_USAGE where one is wrong. */
 int options_parse_config(struct config *config, int key, const char *value);

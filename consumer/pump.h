@@ -37,8 +37,8 @@ struct incoming {
     int64_t timestamp_ms;
     enum reason reason; /* REASON_NONE: event is good */
     struct event event;
-    const char *detail;  /* for a dead letter */
-    const void *origin;  /* the sink's own: where key, value and headers are */
+    const char *detail; /* for a dead letter */
+    const void *origin; /* the sink's own: where key, value and headers are */
 };
 
 struct sink {

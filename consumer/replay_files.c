@@ -87,10 +87,9 @@ static void decode_event(struct replay *replay, struct input *input, bool bare)
         .key_is_id = bare,
     };
 
-    input->incoming.reason =
-        event_decode(replay->options->tables, envelope->value, envelope->value_size,
-                     replay->options->event_max_bytes, &facts, &input->event_buffer,
-                     &input->incoming.event);
+    input->incoming.reason = event_decode(replay->options->tables, envelope->value,
+                                          envelope->value_size, replay->options->event_max_bytes,
+                                          &facts, &input->event_buffer, &input->incoming.event);
     input->incoming.detail = input->event_buffer.detail;
 }
 
@@ -197,8 +196,7 @@ static struct lane *lane_of(struct replay *replay, int32_t partition)
     for (size_t i = 0; i < replay->options->path_count; i++)
         if (!replay->inputs[i].has_head)
             watermark_rest(&lane->task.watermark, i, true);
-    replay->lanes =
-        memory_resize(replay->lanes, replay->lane_count + 1, sizeof(*replay->lanes));
+    replay->lanes = memory_resize(replay->lanes, replay->lane_count + 1, sizeof(*replay->lanes));
     memmove(replay->lanes + low + 1, replay->lanes + low,
             (replay->lane_count - low) * sizeof(*replay->lanes));
     replay->lanes[low] = lane;
@@ -270,8 +268,7 @@ static void pump_all(struct replay *replay)
         read_head(replay, &replay->inputs[i]);
         if (!replay->inputs[i].has_head)
             input_ended(replay, i);
-        if (replay->options->progress != NULL &&
-            replay->pump.tally.records % PROGRESS_EVERY == 0)
+        if (replay->options->progress != NULL && replay->pump.tally.records % PROGRESS_EVERY == 0)
             report_progress(replay);
     }
     if (replay->options->to_end_of_time)

@@ -35,9 +35,9 @@ void replay_out_dead_letter(struct replay_out *out, struct envelope *letter, enu
     if (out->dead_letters == NULL)
         return;
     buffer_clear(&out->headers);
-    count = dead_letter_headers(ours, &out->headers, reason, detail, letter->topic,
-                                letter->topic_size, letter->partition, letter->offset, full_size,
-                                letter->value_size);
+    count =
+        dead_letter_headers(ours, &out->headers, reason, detail, letter->topic, letter->topic_size,
+                            letter->partition, letter->offset, full_size, letter->value_size);
     for (size_t i = 0; i < count; i++)
         letter->headers[letter->header_count++] = ours[i];
     buffer_clear(&out->line);

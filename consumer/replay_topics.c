@@ -77,11 +77,12 @@ static void copy_headers(const rd_kafka_message_t *message, struct envelope *let
 
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    for (size_t i = 0; letter->header_count < HEADERS_MAX &&
-                       rd_kafka_header_get_all(headers, i, &name, &value, &size) ==
-                           RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-        letter->headers[letter->header_count++] = (struct header){
-            (const uint8_t *)name, strlen(name), value, size};
+    for (size_t i = 0;
+         letter->header_count < HEADERS_MAX &&
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++)
+        letter->headers[letter->header_count++] =
+            (struct header){(const uint8_t *)name, strlen(name), value, size};
 }
 
 static void on_dead_letter(void *context, const struct lane *lane, const struct incoming *incoming,
@@ -168,8 +169,8 @@ static bool find_range(struct replay *replay, const struct replay_range *wanted,
                        struct range *range)
 {
     int64_t low, high;
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-        replay->client, range->topic, partition, &low, &high, ASK_MS);
+    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(replay->client, range->topic,
+                                                                 partition, &low, &high, ASK_MS);
 
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return world(replay, "watermarks", range->topic, rd_kafka_err2str(error));
@@ -242,9 +243,9 @@ static void take(struct replay *replay, struct lane *lane, size_t input,
     struct incoming incoming = {
         .input = input, .timestamp_ms = timestamp_ms, .origin = message, .detail = buffer.detail};
 
-    incoming.reason = event_decode(replay->options->tables, message->payload, message->len,
-                                   replay->options->event_max_bytes, &facts, &buffer,
-                                   &incoming.event);
+    incoming.reason =
+        event_decode(replay->options->tables, message->payload, message->len,
+                     replay->options->event_max_bytes, &facts, &buffer, &incoming.event);
     replay_take(&replay->pump, lane, &incoming);
 }
 
@@ -268,7 +269,8 @@ static void pump_partition(struct replay *replay, struct lane *lane)
                 lowest_ms = timestamp_ms;
             }
         }
-        replay_fire(&replay->pump, lane, watermark_target(&lane->task.watermark)); /* an input may have ended */
+        replay_fire(&replay->pump, lane,
+                    watermark_target(&lane->task.watermark)); /* an input may have ended */
         if (lowest == replay->input_count)
             break;
         range = &replay->ranges[lowest];
@@ -356,9 +358,10 @@ int replay_topics(const struct replay_options *options, const struct config *con
         replay.ranges[i].topic = config->input_topics.items[i];
         count = count_partitions(&replay, replay.ranges[i].topic);
         if (i > 0 && count != partitions && replay.error == EXIT_WELL) {
-            fprintf(stderr, "upshot replay: %s has %d partitions, %s has %d: a message's events "
-                    "would not meet\n", replay.ranges[i].topic, count, replay.ranges[0].topic,
-                    partitions);
+            fprintf(stderr,
+                    "upshot replay: %s has %d partitions, %s has %d: a message's events "
+                    "would not meet\n",
+                    replay.ranges[i].topic, count, replay.ranges[0].topic, partitions);
             replay.error = EXIT_USAGE;
         }
         partitions = count;

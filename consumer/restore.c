@@ -2,8 +2,8 @@
 #include "consumer/restore.h"
 
 #include "consumer/clock.h"
-#include "consumer/log.h"
 #include "consumer/kafka.h"
+#include "consumer/log.h"
 #include "statemachine/memory.h"
 
 #include <string.h>
@@ -67,11 +67,12 @@ static void finish(struct restore *restore, struct restore_job *job)
     int64_t took_ms = clock_monotonic_ms() - job->started_ms;
 
     job->done = true;
-    log_info("restored", "topic=%s partition=%d records=%llu bytes=%llu live=%zu next_offset=%lld "
-             "took_ms=%lld", restore->state_topic, job->lane->partition,
-             (unsigned long long)job->records, (unsigned long long)job->bytes,
-             store_measure(job->lane->task.store).records, (long long)job->next,
-             (long long)took_ms);
+    log_info("restored",
+             "topic=%s partition=%d records=%llu bytes=%llu live=%zu next_offset=%lld "
+             "took_ms=%lld",
+             restore->state_topic, job->lane->partition, (unsigned long long)job->records,
+             (unsigned long long)job->bytes, store_measure(job->lane->task.store).records,
+             (long long)job->next, (long long)took_ms);
 }
 
 bool restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
@@ -82,8 +83,10 @@ bool restore_add(struct restore *restore, struct restore_job *job, struct lane *
         client, restore->state_topic, lane->partition, &low, &high, ASK_MS);
 
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        log_error("restore_failed", "topic=%s partition=%d error=%s hint=\"asked for the end of "
-                  "the state\"", restore->state_topic, lane->partition, rd_kafka_err2name(error));
+        log_error("restore_failed",
+                  "topic=%s partition=%d error=%s hint=\"asked for the end of "
+                  "the state\"",
+                  restore->state_topic, lane->partition, rd_kafka_err2name(error));
         return false;
     }
     memset(job, 0, sizeof(*job));
@@ -128,8 +131,8 @@ static bool refuse(const struct restore *restore, const rd_kafka_message_t *mess
 static bool restore_message(struct restore *restore, struct restore_job *job,
                             const rd_kafka_message_t *message, struct text channel, struct text id)
 {
-    struct table *table = (struct table *)(uintptr_t)tables_find(restore->tables, channel.bytes,
-                                                                 channel.size);
+    struct table *table =
+        (struct table *)(uintptr_t)tables_find(restore->tables, channel.bytes, channel.size);
     struct record record;
 
     if (table == NULL) {
@@ -141,8 +144,8 @@ static bool restore_message(struct restore *restore, struct restore_job *job,
         task_restore_gone(&job->lane->task, table, id);
         return true;
     }
-    switch (state_record_decode(message->payload, message->len, table,
-                                restore->allow_table_change, &record)) {
+    switch (state_record_decode(message->payload, message->len, table, restore->allow_table_change,
+                                &record)) {
     case STATE_GOOD:
         task_restore(&job->lane->task, table, id, &record);
         return true;
@@ -211,7 +214,8 @@ static void tell(struct restore *restore)
     for (size_t i = 0; i < restore->job_count; i++) {
         const struct restore_job *job = restore->jobs[i];
         if (!job->done && now_ms - job->started_ms >= SAY_EVERY_MS)
-            log_info("restoring", "topic=%s partition=%d records=%llu bytes=%llu offset=%lld of=%lld",
+            log_info("restoring",
+                     "topic=%s partition=%d records=%llu bytes=%llu offset=%lld of=%lld",
                      restore->state_topic, job->lane->partition, (unsigned long long)job->records,
                      (unsigned long long)job->bytes, (long long)job->next, (long long)job->target);
     }
@@ -241,10 +245,12 @@ enum restore_result restore_poll(struct restore *restore, int wait_ms)
         if (job->done || job->next < job->target)
             continue;
         if (job->names_gone > 0 && !restore->allow_table_change) {
-            log_error("state_names_gone", "topic=%s partition=%d records=%llu hint=\"the tables no "
+            log_error("state_names_gone",
+                      "topic=%s partition=%d records=%llu hint=\"the tables no "
                       "longer have a channel or status that these records hold: bring it back, or "
-                      "start with --allow-table-change\"", restore->state_topic,
-                      job->lane->partition, (unsigned long long)job->names_gone);
+                      "start with --allow-table-change\"",
+                      restore->state_topic, job->lane->partition,
+                      (unsigned long long)job->names_gone);
             return RESTORE_REFUSED;
         }
         finish(restore, job);

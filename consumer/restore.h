@@ -8,18 +8,18 @@
 #ifndef UPSHOT_CONSUMER_RESTORE_H
 #define UPSHOT_CONSUMER_RESTORE_H
 
-#include "consumer/pump.h"
 #include "consumer/config.h"
+#include "consumer/pump.h"
 #include "schemas/state_record.h"
 
 struct restore_job {
-    struct lane *lane;       /* filled as records come */
-    struct control control;  /* the last control record seen; transaction 0: none */
+    struct lane *lane;      /* filled as records come */
+    struct control control; /* the last control record seen; transaction 0: none */
     bool done;
-    int64_t target;          /* next offset at which it is whole */
-    int64_t next;            /* next offset to read */
+    int64_t target; /* next offset at which it is whole */
+    int64_t next;   /* next offset to read */
     uint64_t records, bytes;
-    uint64_t names_gone;     /* records with status names that the tables lack */
+    uint64_t names_gone; /* records with status names that the tables lack */
     int64_t started_ms;
 };
 
@@ -44,7 +44,10 @@ void restore_init(struct restore *restore, const struct config *config, struct t
                   const char *state_topic, bool allow_table_change);
 void restore_release(struct restore *restore);
 
-/* Begins one task. `client` reads uncommitted. The job is the caller's, good until restore_drop(). */
+/*
+ * Begins one task. `client` reads uncommitted. The job is the caller's, and must live until
+ * restore_drop().
+ */
 bool restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
                  rd_kafka_t *client);
 

@@ -16,7 +16,7 @@
 enum {
     LOOK_MS = 50,
     TELL_EVERY_MS = 30000,
-    STOP_WITHIN_MS = 4500,     /* DESIGN: exit 0 within 5 s */
+    STOP_WITHIN_MS = 4500, /* DESIGN: exit 0 within 5 s */
     CLOCKS_DISAGREE_MS = 60000,
 };
 
@@ -34,8 +34,10 @@ static void compare_clocks(const struct stage *stage)
     int64_t ahead_ms = clock_wall_ms() - stage_now_ms(stage);
 
     if (ahead_ms > CLOCKS_DISAGREE_MS || ahead_ms < -CLOCKS_DISAGREE_MS)
-        log_warn("clock_jumped", "wall_clock_ahead_ms=%" PRId64 " hint=\"deadlines go on by the "
-                 "clock as it was at start; restart to follow the new one\"", ahead_ms);
+        log_warn("clock_jumped",
+                 "wall_clock_ahead_ms=%" PRId64 " hint=\"deadlines go on by the "
+                 "clock as it was at start; restart to follow the new one\"",
+                 ahead_ms);
 }
 
 static bool all_finished(const struct worker *workers, size_t count)
@@ -61,7 +63,7 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
         }
         if (stopping_ms != 0 && now_ms - stopping_ms >= STOP_WITHIN_MS) {
             log_error("abandoned", "hint=\"the last transaction could not be finished in time; it "
-                      "is undone, and its records are read again at the next start\"");
+                                   "is undone, and its records are read again at the next start\"");
             _exit(EXIT_WORLD);
         }
         if (now_ms - told_ms >= TELL_EVERY_MS) {
@@ -75,9 +77,10 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
 
 int stage_run(const struct config *config, const struct stage_options *options, atomic_bool *stop)
 {
-    struct topics_options topics = {
-        .no_wait = options->no_wait, .no_create = options->no_create,
-        .trust_settings = options->trust_settings, .stop = stop};
+    struct topics_options topics = {.no_wait = options->no_wait,
+                                    .no_create = options->no_create,
+                                    .trust_settings = options->trust_settings,
+                                    .stop = stop};
     struct stage stage = {
         .config = config,
         .allow_table_change = options->allow_table_change,

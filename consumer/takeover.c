@@ -28,8 +28,8 @@ void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
     if (inside->rebalanced != NULL)
         rd_kafka_topic_partition_list_destroy(inside->rebalanced);
     inside->rebalanced = rd_kafka_topic_partition_list_copy(partitions);
-    inside->rebalance = event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? REBALANCE_ASSIGN
-                                                                      : REBALANCE_REVOKE;
+    inside->rebalance =
+        event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? REBALANCE_ASSIGN : REBALANCE_REVOKE;
 }
 
 static void stop_running(struct inside *inside, struct holding *holding)
@@ -50,8 +50,7 @@ static void drop(struct inside *inside, size_t i)
 
 void takeover_revoke(struct inside *inside)
 {
-    log_info("revoked", "worker=%d partitions=%d", inside->worker->number,
-             inside->rebalanced->cnt);
+    log_info("revoked", "worker=%d partitions=%d", inside->worker->number, inside->rebalanced->cnt);
     for (size_t i = inside->holding_count; i-- > 0;) {
         struct holding *holding = inside->holdings[i];
         if (!holding->running) { /* half restored: no use to anyone */
@@ -105,9 +104,8 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
 static bool whole(const struct inside *inside, int32_t partition)
 {
     for (size_t i = 0; i < inside->config->input_topics.count; i++)
-        if (rd_kafka_topic_partition_list_find(inside->rebalanced,
-                                               inside->config->input_topics.items[i],
-                                               partition) == NULL)
+        if (rd_kafka_topic_partition_list_find(
+                inside->rebalanced, inside->config->input_topics.items[i], partition) == NULL)
             return false;
     return true;
 }
@@ -145,10 +143,11 @@ static void gather(struct inside *inside)
         if (whole(inside, partition))
             add(inside, fresh(inside, partition));
         else
-            log_warn("task_not_whole", "worker=%d topic=%s partition=%d hint=\"not all inputs of "
+            log_warn("task_not_whole",
+                     "worker=%d topic=%s partition=%d hint=\"not all inputs of "
                      "this partition came to the same member: do all subscribe to the same "
-                     "topics?\"", inside->worker->number, inside->rebalanced->elems[i].topic,
-                     partition);
+                     "topics?\"",
+                     inside->worker->number, inside->rebalanced->elems[i].topic, partition);
     }
 }
 
@@ -283,9 +282,10 @@ static void tell_table_changes(const struct inside *inside, const struct holding
             tables_find(&inside->tables, (const uint8_t *)control->tables[i].channel,
                         strlen(control->tables[i].channel));
         if (table == NULL || table->digest != control->tables[i].digest)
-            log_warn("table_changed", "partition=%d channel=%s digest_before=%016" PRIx64
-                     " digest=%016" PRIx64, holding->lane.partition, control->tables[i].channel,
-                     control->tables[i].digest, table == NULL ? 0 : table->digest);
+            log_warn("table_changed",
+                     "partition=%d channel=%s digest_before=%016" PRIx64 " digest=%016" PRIx64,
+                     holding->lane.partition, control->tables[i].channel, control->tables[i].digest,
+                     table == NULL ? 0 : table->digest);
     }
 }
 
@@ -312,8 +312,9 @@ void takeover_poll(struct inside *inside, int wait_ms)
             holding_take_control(holding, control);
         }
         if (control->transaction != holding->transaction)
-            log_warn("offsets_moved", "partition=%d state_transaction=%" PRIu64
-                     " offsets_transaction=%" PRIu64 " hint=\"the group's offsets were set from "
+            log_warn("offsets_moved",
+                     "partition=%d state_transaction=%" PRIu64 " offsets_transaction=%" PRIu64
+                     " hint=\"the group's offsets were set from "
                      "outside; records read again are recognised as repeated\"",
                      holding->lane.partition, control->transaction, holding->transaction);
         if (control->transaction > holding->transaction)

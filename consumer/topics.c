@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    ASK_MS = 4000,      /* one question to a broker */
+    ASK_MS = 4000,       /* one question to a broker */
     SAY_EVERY_MS = 9000, /* a wait is told at least every 10 s */
     PAUSE_MS = 500,
 };
@@ -54,8 +54,7 @@ static int32_t count_partitions(struct prepare *prepare, const char *topic)
     }
     if (count == UNKNOWN)
         snprintf(prepare->trouble, sizeof(prepare->trouble),
-                 "event=broker_unreachable topic=%s error=\"%s\"", topic,
-                 rd_kafka_err2str(error));
+                 "event=broker_unreachable topic=%s error=\"%s\"", topic, rd_kafka_err2str(error));
     if (metadata != NULL)
         rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
@@ -75,7 +74,8 @@ static bool inputs_ready(struct prepare *prepare, int *code)
         if (count == MISSING) {
             snprintf(prepare->trouble, sizeof(prepare->trouble),
                      "event=input_missing topic=%s hint=\"create it with as many partitions as "
-                     "the other inputs\"", inputs->items[i]);
+                     "the other inputs\"",
+                     inputs->items[i]);
             return false;
         }
         if (i == 0)
@@ -84,7 +84,8 @@ static bool inputs_ready(struct prepare *prepare, int *code)
             log_error("inputs_differ",
                       "topic=%s partitions=%d other=%s other_partitions=%d hint=\"a message's "
                       "events must be in the same partition of every input: give them equal "
-                      "partition counts\"", inputs->items[i], count, inputs->items[0], first);
+                      "partition counts\"",
+                      inputs->items[i], count, inputs->items[0], first);
             *code = EXIT_USAGE;
             return false;
         }
@@ -133,8 +134,8 @@ static bool create(struct prepare *prepare, const char *topic, bool compacted, i
     event = ask_admin(prepare, queue);
     if (event != NULL) {
         rd_kafka_resp_err_t error;
-        results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
-                                                      &count);
+        results =
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
         error = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR__FAIL;
         created = error == RD_KAFKA_RESP_ERR_NO_ERROR;
         if (created) {
@@ -142,8 +143,10 @@ static bool create(struct prepare *prepare, const char *topic, bool compacted, i
         } else if (error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
             created = true; /* by a process that started beside us */
         } else {
-            log_error("topic_not_created", "topic=%s error=\"%s\" hint=\"create it yourself with "
-                      "%d partitions\"", topic, rd_kafka_topic_result_error_string(results[0]),
+            log_error("topic_not_created",
+                      "topic=%s error=\"%s\" hint=\"create it yourself with "
+                      "%d partitions\"",
+                      topic, rd_kafka_topic_result_error_string(results[0]),
                       prepare->facts->partitions);
             *code = EXIT_WORLD;
         }
@@ -162,8 +165,10 @@ static bool output_ready(struct prepare *prepare, const char *topic, bool compac
     if (count == UNKNOWN)
         return false;
     if (count == MISSING && prepare->options->no_create) {
-        log_error("topic_missing", "topic=%s hint=\"create it with %d partitions%s, or leave out "
-                  "--no-create\"", topic, prepare->facts->partitions,
+        log_error("topic_missing",
+                  "topic=%s hint=\"create it with %d partitions%s, or leave out "
+                  "--no-create\"",
+                  topic, prepare->facts->partitions,
                   compacted ? " and cleanup.policy=compact" : "");
         *code = EXIT_USAGE;
         return false;
@@ -175,9 +180,10 @@ static bool output_ready(struct prepare *prepare, const char *topic, bool compac
         return false; /* looked at again: it must be there for everyone */
     }
     if (count != prepare->facts->partitions) {
-        log_error("output_differs", "topic=%s partitions=%d input_partitions=%d hint=\"outputs and "
-                  "state need the partition count of the inputs\"", topic, count,
-                  prepare->facts->partitions);
+        log_error("output_differs",
+                  "topic=%s partitions=%d input_partitions=%d hint=\"outputs and "
+                  "state need the partition count of the inputs\"",
+                  topic, count, prepare->facts->partitions);
         *code = EXIT_USAGE;
         return false;
     }
@@ -224,7 +230,8 @@ static bool settings_fit(struct prepare *prepare, int *code)
     max = read_setting(prepare, prepare->config->dead_letters_topic, "max.message.bytes");
     prepare->trouble[0] = 0; /* not being allowed to look is no reason not to run */
     if (policy != NULL && strcmp(policy, "compact") != 0) {
-        log_error("state_topic_policy", "topic=%s cleanup.policy=%s hint=\"it must be compact: "
+        log_error("state_topic_policy",
+                  "topic=%s cleanup.policy=%s hint=\"it must be compact: "
                   "with delete, messages would be forgotten while they wait\"",
                   prepare->state_topic, policy);
         *code = EXIT_USAGE;

@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 
 struct topics_options {
-    bool no_wait;   /* an unreachable broker or a missing input ends the try after 10 s */
-    bool no_create; /* missing outputs are refused */
+    bool no_wait;        /* an unreachable broker or a missing input ends the try after 10 s */
+    bool no_create;      /* missing outputs are refused */
     bool trust_settings; /* do not ask for topics' settings: the mock cluster cannot answer */
     const atomic_bool *stop;
 };

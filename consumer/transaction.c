@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    SLICE_MS = 1000,           /* one call; they are resumable */
-    PATIENCE_MS = 20000,       /* longer than transaction.timeout.ms: by then it is decided */
+    SLICE_MS = 1000,             /* one call; they are resumable */
+    PATIENCE_MS = 20000,         /* longer than transaction.timeout.ms: by then it is decided */
     STOPPING_PATIENCE_MS = 3000, /* SIGTERM: out within 5 s */
 };
 
@@ -126,8 +126,9 @@ bool transaction_begin(struct transaction *transaction)
     atomic_store(&transaction->delivery_failed, false);
     error = rd_kafka_begin_transaction(transaction->producer);
     if (error != NULL) {
-        log_warn("transaction_call", "call=begin_transaction transactional_id=%s error=%s text=\"%s\"",
-                 transaction->id, rd_kafka_error_name(error), rd_kafka_error_string(error));
+        log_warn("transaction_call",
+                 "call=begin_transaction transactional_id=%s error=%s text=\"%s\"", transaction->id,
+                 rd_kafka_error_name(error), rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
         return false;
     }
@@ -147,14 +148,15 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
             {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
             {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
             {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = (void *)(uintptr_t)key, .size = key_size}},
+            {.vtype = RD_KAFKA_VTYPE_KEY,
+             .u.mem = {.ptr = (void *)(uintptr_t)key, .size = key_size}},
             {.vtype = RD_KAFKA_VTYPE_VALUE,
              .u.mem = {.ptr = (void *)(uintptr_t)value, .size = value_size}},
             {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
         };
-        rd_kafka_error_t *refusal = rd_kafka_produceva(
-            transaction->producer, arguments,
-            sizeof(arguments) / sizeof(*arguments) - (headers == NULL ? 1 : 0));
+        rd_kafka_error_t *refusal =
+            rd_kafka_produceva(transaction->producer, arguments,
+                               sizeof(arguments) / sizeof(*arguments) - (headers == NULL ? 1 : 0));
         if (refusal == NULL)
             return true;
         error = rd_kafka_error_code(refusal);

@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 enum {
-    SLICE = 2000,       /* records of one task before the next one's turn */
-    REST_MS = 50,       /* longest sleep: deadlines and signals are looked at this often */
+    SLICE = 2000, /* records of one task before the next one's turn */
+    REST_MS = 50, /* longest sleep: deadlines and signals are looked at this often */
     RESTORE_WAIT_MS = 5,
     RENEW_PATIENCE_MS = 120000,
     ASK_MS = 5000,
@@ -56,8 +56,9 @@ static void take_notice(struct inside *inside, struct holding *holding, struct i
         int64_t low = -1, high = -1;
         rd_kafka_query_watermark_offsets(inside->client, inlet->topic, holding->lane.partition,
                                          &low, &high, ASK_MS);
-        log_error("records_gone", "topic=%s partition=%d wanted=%" PRId64 " first=%" PRId64
-                  " end=%" PRId64 " gone=%" PRId64 " hint=\"retention took records that were never "
+        log_error("records_gone",
+                  "topic=%s partition=%d wanted=%" PRId64 " first=%" PRId64 " end=%" PRId64
+                  " gone=%" PRId64 " hint=\"retention took records that were never "
                   "read; set the group's offset to %" PRId64 " to go on without them\"",
                   inlet->topic, holding->lane.partition, inlet->next, low, high,
                   low > inlet->next ? low - inlet->next : 0, low);
@@ -76,7 +77,8 @@ static const rd_kafka_message_t *head(struct inside *inside, struct holding *hol
     for (;;) {
         rd_kafka_message_t *message;
         if (inlet->at == inlet->count) {
-            ssize_t count = rd_kafka_consume_batch_queue(inlet->queue, 0, inlet->batch, INLET_BATCH);
+            ssize_t count =
+                rd_kafka_consume_batch_queue(inlet->queue, 0, inlet->batch, INLET_BATCH);
             inlet->at = 0;
             inlet->count = count > 0 ? (size_t)count : 0;
             if (inlet->count == 0)
@@ -139,9 +141,11 @@ static int choose(struct inside *inside, struct holding *holding)
     chosen = merge_choose(inputs, holding->inlet_count);
     for (size_t i = 0; i < holding->inlet_count && chosen >= 0; i++)
         if (inputs[i].waited_out && holding->inlets[i].wait_since_ms > 0) {
-            log_warn("input_waited_out", "topic=%s partition=%d waited_ms=%lld hint=\"its broker "
-                     "does not answer; going on without it\"", holding->inlets[i].topic,
-                     holding->lane.partition, (long long)inside->config->input_wait_max_ms);
+            log_warn("input_waited_out",
+                     "topic=%s partition=%d waited_ms=%lld hint=\"its broker "
+                     "does not answer; going on without it\"",
+                     holding->inlets[i].topic, holding->lane.partition,
+                     (long long)inside->config->input_wait_max_ms);
             holding->inlets[i].wait_since_ms = -inside->config->input_wait_max_ms; /* told once */
         }
     return chosen;
@@ -179,10 +183,11 @@ static void compare_partitioners(struct inside *inside)
                  verdicts[i] == PARTITIONER_AUTO ? "none" : partitioner_words[verdicts[i]],
                  inside->partitionings[i].samples);
         if (verdicts[i] != verdicts[0])
-            log_error("partitioners_differ", "topic=%s partitioner=%s other=%s other_partitioner=%s "
+            log_error("partitioners_differ",
+                      "topic=%s partitioner=%s other=%s other_partitioner=%s "
                       "hint=\"sends and receipts of a message lie in different partitions and will "
-                      "never meet: give all producers the same partitioner\"", topics->items[i],
-                      partitioner_words[verdicts[i]], topics->items[0],
+                      "never meet: give all producers the same partitioner\"",
+                      topics->items[i], partitioner_words[verdicts[i]], topics->items[0],
                       partitioner_words[verdicts[0]]);
     }
 }
@@ -204,17 +209,16 @@ static void decode(struct inside *inside, struct holding *holding, size_t input,
         .timestamp_ms = timestamp_of(message, &holding->lane.task.watermark, input),
         .topic = holding->inlets[input].topic_text,
         .offset = message->offset,
-        .partition_is_right =
-            right.partitioner == PARTITIONER_AUTO ? NULL : partition_is_right,
+        .partition_is_right = right.partitioner == PARTITIONER_AUTO ? NULL : partition_is_right,
         .context = &right,
     };
 
     incoming->input = input;
     incoming->timestamp_ms = facts.timestamp_ms;
     incoming->origin = message;
-    incoming->reason = event_decode(&inside->tables, message->payload, message->len,
-                                    (size_t)inside->config->event_max_bytes, &facts, buffer,
-                                    &incoming->event);
+    incoming->reason =
+        event_decode(&inside->tables, message->payload, message->len,
+                     (size_t)inside->config->event_max_bytes, &facts, buffer, &incoming->event);
     incoming->detail = buffer->detail;
 }
 
@@ -251,8 +255,8 @@ static bool take_one(struct inside *inside, struct holding *holding)
 }
 
 /* An input at its end that has been silent for idle.after no longer holds time back. */
-static bool resting(const struct inside *inside, const struct holding *holding,
-                    struct inlet *inlet, int64_t now_ms)
+static bool resting(const struct inside *inside, const struct holding *holding, struct inlet *inlet,
+                    int64_t now_ms)
 {
     int64_t low, high;
 
@@ -319,8 +323,7 @@ static void land(struct inside *inside)
             holding_land(inside->holdings[i]);
     tally_require_whole(now);
     atomic_fetch_add(&stage->records, (long long)(now->records - before->records));
-    atomic_fetch_add(&stage->outcomes,
-                     (long long)(tally_outcomes(now) - tally_outcomes(before)));
+    atomic_fetch_add(&stage->outcomes, (long long)(tally_outcomes(now) - tally_outcomes(before)));
     atomic_fetch_add(&stage->corrections, (long long)(now->corrections - before->corrections));
     atomic_fetch_add(&stage->dead_letters,
                      (long long)(tally_dead_letters(now) - tally_dead_letters(before)));
@@ -380,9 +383,10 @@ static void find_out(struct inside *inside)
             landed = true;
         } else if (takeover_number(row) != holding->transaction &&
                    !(row->offset < 0 && holding->transaction == 0)) {
-            log_error("offsets_not_ours", "partition=%d transaction=%" PRIu64 " committed=%" PRIu64
-                      " hint=\"another process has this partition\"", holding->lane.partition,
-                      holding->transaction + 1, takeover_number(row));
+            log_error("offsets_not_ours",
+                      "partition=%d transaction=%" PRIu64 " committed=%" PRIu64
+                      " hint=\"another process has this partition\"",
+                      holding->lane.partition, holding->transaction + 1, takeover_number(row));
             inside->code = EXIT_WORLD;
         }
     }
@@ -439,9 +443,10 @@ static void serve_events(struct inside *inside)
         if (message->err == RD_KAFKA_RESP_ERR__FATAL ||
             rd_kafka_fatal_error(inside->consumer, why, sizeof(why)) !=
                 RD_KAFKA_RESP_ERR_NO_ERROR) {
-            log_error("consumer_fatal", "worker=%d text=\"%s\" hint=\"is there another process "
-                      "with the same instance.id?\"", inside->worker->number,
-                      rd_kafka_message_errstr(message));
+            log_error("consumer_fatal",
+                      "worker=%d text=\"%s\" hint=\"is there another process "
+                      "with the same instance.id?\"",
+                      inside->worker->number, rd_kafka_message_errstr(message));
             inside->code = EXIT_WORLD;
         } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
             log_warn("consumer_error", "worker=%d error=%s text=\"%s\"", inside->worker->number,
@@ -478,8 +483,8 @@ static void rest(struct inside *inside)
     int64_t wait_ms = REST_MS;
 
     if (inside->transaction.open) {
-        int64_t left_ms = inside->opened_ms + inside->config->commit_interval_ms -
-                          clock_monotonic_ms();
+        int64_t left_ms =
+            inside->opened_ms + inside->config->commit_interval_ms - clock_monotonic_ms();
         wait_ms = left_ms < 0 ? 0 : left_ms < REST_MS ? left_ms : REST_MS;
     }
     if (poll(&wake, 1, (int)wait_ms) > 0)
@@ -541,8 +546,8 @@ static bool start(struct inside *inside)
 {
     static const uint64_t one = 1;
     struct buffer complaints = {0};
-    const char *channels = inside->config->channels_dir[0] == 0 ? NULL
-                                                                : inside->config->channels_dir;
+    const char *channels =
+        inside->config->channels_dir[0] == 0 ? NULL : inside->config->channels_dir;
 
     /* Each worker has tables of its own; they were checked before any worker began. */
     require(channel_files_load(channels, &inside->tables, &complaints));
@@ -556,8 +561,7 @@ static bool start(struct inside *inside)
     if (pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) != 0)
         return false;
     inside->client = kafka_client(inside->config);
-    inside->consumer =
-        kafka_member(inside->config, inside->worker->number, inside, on_rebalance);
+    inside->consumer = kafka_member(inside->config, inside->worker->number, inside, on_rebalance);
     if (inside->client == NULL || inside->consumer == NULL || !renew(inside))
         return false;
     inside->events = rd_kafka_queue_get_consumer(inside->consumer);

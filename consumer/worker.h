@@ -20,9 +20,9 @@ struct stage {
     bool allow_table_change;
     bool no_wait;
     int64_t wall_base_ms, monotonic_base_ms; /* one reading of both clocks at start */
-    atomic_bool stop;        /* finish, commit, leave */
-    atomic_int code;         /* worst exit code of a worker */
-    atomic_llong partitions; /* restored and consuming, all workers */
+    atomic_bool stop;                        /* finish, commit, leave */
+    atomic_int code;                         /* worst exit code of a worker */
+    atomic_llong partitions;                 /* restored and consuming, all workers */
     atomic_llong outcomes, corrections, dead_letters, records; /* landed */
 };
 

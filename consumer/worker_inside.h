@@ -31,11 +31,11 @@ struct inside {
     struct holding **holdings;
     size_t holding_count;
     struct pump pump;
-    struct tally landed; /* the pump's tally at the last landing */
+    struct tally landed;      /* the pump's tally at the last landing */
     enum rebalance rebalance; /* noted by the callback, handled by the loop */
     rd_kafka_topic_partition_list_t *rebalanced;
     bool closing;
-    int wake[2]; /* librdkafka writes a byte when a queue gets something */
+    int wake[2];       /* librdkafka writes a byte when a queue gets something */
     int64_t opened_ms; /* monotonic: when the open transaction was opened */
     struct partitioning partitionings[INPUTS_MAX];
     bool partitioners_told;

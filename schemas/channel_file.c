@@ -54,8 +54,8 @@ static bool listed(const char *name, const char *const *names, size_t count)
 static void check_members(struct reading *reading, const char *status, const cJSON *object,
                           const char *const *names, size_t count)
 {
-    for (const cJSON *member = object->child;
-         member != NULL && reading->faults.count <= FAULTS_MAX; member = member->next) {
+    for (const cJSON *member = object->child; member != NULL && reading->faults.count <= FAULTS_MAX;
+         member = member->next) {
         const char *nearest = nearest_name(member->string, names, count);
         if (!listed(member->string, names, count))
             faults_add(&reading->faults, status, "there is no member \"%.64s\"%s%s%s",
@@ -115,13 +115,13 @@ static void phase_member(struct reading *reading, const char *status, const cJSO
     if (word == NULL || phase_find(word, phase))
         return;
     nearest = nearest_name(word, phase_words, PHASE_COUNT);
-    faults_add(&reading->faults, status, "phase: \"%.64s\" is none of queued, transit, "
-               "provisional, final%s%s", word, nearest == NULL ? "" : "; did you mean ",
-               nearest == NULL ? "" : nearest);
+    faults_add(&reading->faults, status,
+               "phase: \"%.64s\" is none of queued, transit, "
+               "provisional, final%s%s",
+               word, nearest == NULL ? "" : "; did you mean ", nearest == NULL ? "" : nearest);
 }
 
-static enum outcome outcome_member(struct reading *reading, const char *status,
-                                   const cJSON *object)
+static enum outcome outcome_member(struct reading *reading, const char *status, const cJSON *object)
 {
     const char *word = string_member(reading, status, object, "outcome");
     enum outcome outcome = OUTCOME_UNRESOLVED;
@@ -151,7 +151,8 @@ static void read_then(struct reading *reading, size_t i, const cJSON *object)
         return;
     }
     reading->then[i] = memory_get(((size_t)cJSON_GetArraySize(then) + 1) * sizeof(char *));
-    cJSON_ArrayForEach(next, then) {
+    cJSON_ArrayForEach(next, then)
+    {
         if (cJSON_IsString(next))
             reading->then[i][count++] = next->valuestring;
         else
@@ -204,7 +205,8 @@ static void read_statuses(struct reading *reading, const cJSON *root)
         faults_add(&reading->faults, NULL, "statuses must be a list");
         return;
     }
-    cJSON_ArrayForEach(status, statuses) {
+    cJSON_ArrayForEach(status, statuses)
+    {
         if (count < STATUSES_READ)
             read_status(reading, count++, status);
     }

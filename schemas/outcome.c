@@ -67,8 +67,7 @@ static void put_outcome_id(struct buffer *out, const char *name, const struct ta
 }
 
 /* Ordered by (at, strength); seen[] is ordered by strength already, so equal times stay in it. */
-static void put_timeline(struct buffer *out, const struct table *table,
-                         const struct record *record)
+static void put_timeline(struct buffer *out, const struct table *table, const struct record *record)
 {
     uint8_t order[SEEN_MAX];
 
@@ -81,8 +80,8 @@ static void put_timeline(struct buffer *out, const struct table *table,
     buffer_put_string(out, ",\"timeline\":[");
     for (int i = 0; i < record->seen_count; i++) {
         const struct seen *seen = &record->seen[order[i]];
-        put_word(out, i == 0 ? "{\"status\":" : ",{\"status\":",
-                 table_status_name(table, seen->status));
+        put_word(out,
+                 i == 0 ? "{\"status\":" : ",{\"status\":", table_status_name(table, seen->status));
         put_time(out, ",\"at\":", seen->at_ms);
         buffer_put_byte(out, '}');
     }

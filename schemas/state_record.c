@@ -72,8 +72,7 @@ static void put_emitted(struct buffer *out, const struct table *table, const str
                       : table_status_name(table, record->emitted.status));
 }
 
-void state_record_encode(struct buffer *out, const struct table *table,
-                         const struct record *record)
+void state_record_encode(struct buffer *out, const struct table *table, const struct record *record)
 {
     size_t from = out->size;
     unsigned flags = 0;

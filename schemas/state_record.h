@@ -46,9 +46,9 @@ void control_encode(struct buffer *out, const struct control *control);
 
 enum state_fault {
     STATE_GOOD,
-    STATE_CORRUPT,     /* checksum or shape */
-    STATE_TOO_NEW,     /* a version that this program does not know */
-    STATE_NAMES_GONE,  /* a status that the table lost, and ghosts were not allowed */
+    STATE_CORRUPT,    /* checksum or shape */
+    STATE_TOO_NEW,    /* a version that this program does not know */
+    STATE_NAMES_GONE, /* a status that the table lost, and ghosts were not allowed */
 };
 
 /*

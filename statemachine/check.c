@@ -89,8 +89,8 @@ static void check_names(const struct draft *draft, struct faults *faults)
 
 /* ---- numbers ---------------------------------------------------------------------------- */
 
-static void check_duration(struct faults *faults, const char *status, const char *name,
-                           int64_t ms, int64_t least_ms)
+static void check_duration(struct faults *faults, const char *status, const char *name, int64_t ms,
+                           int64_t least_ms)
 {
     if (ms < least_ms || ms > DURATION_MAX_MS)
         faults_add(faults, status, "%s is out of bounds: %s to ten years", name,
@@ -115,9 +115,10 @@ static void check_numbers(const struct draft *draft, struct faults *faults)
         if (status->phase == PHASE_FINAL && status->settle_after_ms > 0)
             faults_add(faults, status->name, "is final, so its settle_after must be 0s");
         if (i > 0 && status->phase < draft->statuses[i - 1].phase)
-            faults_add(faults, status->name, "goes back from phase %s to %s: stronger statuses may "
-                       "not be in an earlier phase", phase_words[draft->statuses[i - 1].phase],
-                       phase_words[status->phase]);
+            faults_add(faults, status->name,
+                       "goes back from phase %s to %s: stronger statuses may "
+                       "not be in an earlier phase",
+                       phase_words[draft->statuses[i - 1].phase], phase_words[status->phase]);
     }
 }
 
@@ -135,8 +136,10 @@ static void check_then_entry(const struct draft *draft, size_t from, size_t entr
     else if (to == from)
         faults_add(faults, status->name, "then: lists itself");
     else if (to < from)
-        faults_add(faults, status->name, "then: \"%s\" is weaker, a step back or a cycle; list "
-                   "stronger statuses only", next);
+        faults_add(faults, status->name,
+                   "then: \"%s\" is weaker, a step back or a cycle; list "
+                   "stronger statuses only",
+                   next);
     for (size_t i = 0; i < entry; i++)
         if (strcmp(status->then[i], next) == 0)
             faults_add(faults, status->name, "then: \"%s\" is listed twice", next);
@@ -173,10 +176,13 @@ static void check_ways(const struct draft *draft, struct faults *faults)
     }
     for (size_t i = 0; i < draft->count; i++) {
         if (!reached[i])
-            faults_add(faults, draft->statuses[i].name, "is unreachable: no way along then leads "
-                       "here from %s, the weakest", draft->statuses[0].name);
+            faults_add(faults, draft->statuses[i].name,
+                       "is unreachable: no way along then leads "
+                       "here from %s, the weakest",
+                       draft->statuses[0].name);
         if (!ends[i])
-            faults_add(faults, draft->statuses[i].name, "is a dead end: not final, and no way "
+            faults_add(faults, draft->statuses[i].name,
+                       "is a dead end: not final, and no way "
                        "along then leads to a final status");
     }
 }

@@ -7,9 +7,9 @@
 #include <string.h>
 
 enum {
-    SLOTS = 1024,            /* 8 KiB: splits in microseconds */
-    SLOTS_FULL = 13 * 64,    /* 13/16: linear probing stays within a cache line or two */
-    DEPTH_MAX = 26,          /* 5e10 entries; a seeded hash does not get there by bad luck */
+    SLOTS = 1024,         /* 8 KiB: splits in microseconds */
+    SLOTS_FULL = 13 * 64, /* 13/16: linear probing stays within a cache line or two */
+    DEPTH_MAX = 26,       /* 5e10 entries; a seeded hash does not get there by bad luck */
 };
 
 struct index_segment {

@@ -21,7 +21,8 @@ struct packed_refs {
 };
 
 /* Writes the record, its texts as these refs; returns the size. */
-size_t record_pack(const struct record *record, struct packed_refs refs, uint8_t packed[PACKED_MAX]);
+size_t record_pack(const struct record *record, struct packed_refs refs,
+                   uint8_t packed[PACKED_MAX]);
 
 /* Reads what record_pack() wrote; texts are borrowed from the pool. */
 void record_unpack(const uint8_t *packed, const struct intern *intern, struct record *record);

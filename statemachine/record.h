@@ -33,7 +33,7 @@ struct record {
     int64_t sent_at_ms;  /* earliest send; only with send_seen */
     int64_t attributes_at_ms;
     int64_t reason_at_ms;
-    int64_t forget_ms;    /* only with revision > 0: when retention ends */
+    int64_t forget_ms;      /* only with revision > 0: when retention ends */
     struct text attributes; /* of the send with the least (at, bytes) */
     struct text reason;     /* of the state's receipt with the least (at, bytes) */
     struct text topic;      /* source: the record that set the state, or opened the message */

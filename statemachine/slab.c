@@ -8,7 +8,7 @@
 
 enum {
     SMALLEST = 48,
-    FINE_MAX = 256,   /* up to here in steps of 8 */
+    FINE_MAX = 256, /* up to here in steps of 8 */
     FINE_STEP = 8,
     COARSE_STEP = 64, /* from here on: few records are that large */
     FINE_CLASSES = (FINE_MAX - SMALLEST) / FINE_STEP + 1,
@@ -99,8 +99,7 @@ static struct slab_chunk *chunk_new(struct slab *slab, int class)
         require(slab->chunk_count < CHUNKS_MAX);
         if (slab->chunk_count >= slab->chunk_room) {
             slab->chunk_room = slab->chunk_room == 0 ? 64 : slab->chunk_room * 2;
-            slab->chunks =
-                memory_resize(slab->chunks, slab->chunk_room, sizeof(*slab->chunks));
+            slab->chunks = memory_resize(slab->chunks, slab->chunk_room, sizeof(*slab->chunks));
             slab->spare = memory_resize(slab->spare, slab->chunk_room, sizeof(*slab->spare));
             slab->chunks[0] = NULL;
         }
@@ -109,7 +108,7 @@ static struct slab_chunk *chunk_new(struct slab *slab, int class)
     *chunk = (struct slab_chunk){
         .number = number,
         .fresh = sizeof(*chunk) / SLAB_GRANULE,
-        .class = (uint8_t)class,
+        .class = (uint8_t) class,
     };
     slab->chunks[number] = chunk;
     slab->live_chunks++;

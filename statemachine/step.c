@@ -71,11 +71,11 @@ static void join_timeline(struct record *record, const struct event *event)
     record->seen[place] = (struct seen){.at_ms = event->at_ms, .status = event->status};
 }
 
-static void join_status(const struct table *table, struct record *record,
-                        const struct event *event, uint64_t seen_mask)
+static void join_status(const struct table *table, struct record *record, const struct event *event,
+                        uint64_t seen_mask)
 {
-    const struct cell *cell = &table->cells[record->state == STATUS_NONE ? 0 : record->state + 1]
-                                           [event->status];
+    const struct cell *cell =
+        &table->cells[record->state == STATUS_NONE ? 0 : record->state + 1][event->status];
     bool new_state = cell->next != record->state;
 
     join_timeline(record, event);
@@ -147,8 +147,8 @@ struct due {
 static struct due settle_due(const struct table *table, const struct record *record)
 {
     bool none = record->state == STATUS_NONE;
-    int64_t after_ms = none ? table->initial_settle_after_ms
-                            : table->statuses[record->state].settle_after_ms;
+    int64_t after_ms =
+        none ? table->initial_settle_after_ms : table->statuses[record->state].settle_after_ms;
     int64_t deadline_ms = (none ? record->first_ts_ms : record->state_ts_ms) + after_ms;
     struct due due = {
         .ripe_ms = after_ms == 0 ? TIME_NONE : deadline_ms,
@@ -169,8 +169,7 @@ static struct due settle_due(const struct table *table, const struct record *rec
 
 static bool verdict_pending(const struct table *table, const struct record *record)
 {
-    return record->revision == 0 ||
-           !verdict_equal(record_verdict(table, record), record->emitted);
+    return record->revision == 0 || !verdict_equal(record_verdict(table, record), record->emitted);
 }
 
 int64_t step_wake_ms(const struct table *table, const struct record *record)

@@ -10,9 +10,9 @@
 #include "statemachine/record.h"
 
 struct event {
-    struct text id;       /* message id, 1 to MESSAGE_ID_MAX bytes */
-    uint8_t channel;      /* index in the tables */
-    uint8_t status;       /* STATUS_NONE: a send that carries none */
+    struct text id;  /* message id, 1 to MESSAGE_ID_MAX bytes */
+    uint8_t channel; /* index in the tables */
+    uint8_t status;  /* STATUS_NONE: a send that carries none */
     bool is_send;
     int64_t at_ms;        /* payload's time, by the reporter's clock */
     int64_t timestamp_ms; /* record timestamp */

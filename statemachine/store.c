@@ -31,9 +31,9 @@ _Static_assert(BLOCK_HEAD + MESSAGE_ID_MAX + PACKED_MAX <= SLAB_BLOCK_MAX, "any 
 /* What a key was before the transaction first changed it. */
 struct change {
     uint64_t hash;
-    int64_t wake_ms;   /* of the old block */
-    uint32_t old;      /* 0: there was none */
-    uint32_t key;      /* where in the journal's keys: channel, size, id */
+    int64_t wake_ms; /* of the old block */
+    uint32_t old;    /* 0: there was none */
+    uint32_t key;    /* where in the journal's keys: channel, size, id */
 };
 
 struct store {
@@ -209,8 +209,7 @@ static void journal_add(struct store *store, struct message_key key, uint64_t ha
 
     if (store->change_count == store->change_room) {
         store->change_room = store->change_room == 0 ? 256 : store->change_room * 2;
-        store->changes =
-            memory_resize(store->changes, store->change_room, sizeof(*store->changes));
+        store->changes = memory_resize(store->changes, store->change_room, sizeof(*store->changes));
     }
     if (store->keys_size + 2 + MESSAGE_ID_MAX > store->keys_room) {
         store->keys_room = store->keys_room == 0 ? 16384 : store->keys_room * 2;

@@ -88,8 +88,8 @@ static uint64_t compile_then(const struct table *table, const struct draft_statu
     uint64_t then = 0;
 
     for (size_t i = 0; i < draft->then_count; i++) {
-        uint8_t next = table_find_status(table, (const uint8_t *)draft->then[i],
-                                         strlen(draft->then[i]));
+        uint8_t next =
+            table_find_status(table, (const uint8_t *)draft->then[i], strlen(draft->then[i]));
         require(next != STATUS_NONE);
         then |= bit(next);
     }
@@ -114,8 +114,8 @@ static struct cell compile_cell(const struct table *table, size_t state, size_t 
     if (status < state)
         arrival = ARRIVAL_STALE;
     else if (status > state)
-        arrival = (table->statuses[state].then & bit(status)) != 0 ? ARRIVAL_ADVANCED
-                                                                   : ARRIVAL_JUMPED;
+        arrival =
+            (table->statuses[state].then & bit(status)) != 0 ? ARRIVAL_ADVANCED : ARRIVAL_JUMPED;
     return (struct cell){
         .next = (uint8_t)(status > state ? status : state),
         .arrival = (uint8_t)arrival,

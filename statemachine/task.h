@@ -15,7 +15,7 @@
 /* What one step did to one message: enough to write the outcome and the log line. */
 struct happening {
     const struct table *table;
-    struct text id; /* points into id_bytes */
+    struct text id;      /* points into id_bytes */
     int64_t deadline_ms; /* of task_fire() only: the deadline that fired */
     struct effects effects;
     struct record record; /* afterwards; its texts are good until the next call */
