@@ -70,6 +70,7 @@ static void put_duration(char *out, size_t room, int64_t ms)
 static void tell(int64_t at_ms, const char *what, const struct happening *happening, bool arrived)
 {
     const struct record *record = &happening->record;
+    const char *word;
     char at[64];
 
     put_duration(at, sizeof(at), at_ms);
@@ -78,14 +79,17 @@ static void tell(int64_t at_ms, const char *what, const struct happening *happen
         printf(" forgotten\n");
         return;
     }
-    printf(" -> %-14s %-11s",
-           record->state == STATUS_NONE ? "-" : table_status_name(happening->table, record->state),
-           arrived ? arrival_words[happening->effects.arrival] : "");
-    if (happening->effects.emits)
-        printf(" outcome %s revision %" PRIu32 " by %s%s", outcome_words[record->emitted.outcome],
-               record->revision, settled_by_words[happening->effects.settled_by],
-               record->conflict ? ", in conflict" : "");
-    printf("\n");
+    printf(" -> ");
+    word = record->state == STATUS_NONE ? "-" : table_status_name(happening->table, record->state);
+    if (!happening->effects.emits) {
+        printf("%-14s %s\n", word, arrived ? arrival_words[happening->effects.arrival] : "");
+        return;
+    }
+    printf("%-14s %-11s outcome %s revision %" PRIu32 " by %s%s\n", word,
+           arrived ? arrival_words[happening->effects.arrival] : "",
+           outcome_words[record->emitted.outcome], record->revision,
+           settled_by_words[happening->effects.settled_by],
+           record->conflict ? ", in conflict" : "");
 }
 
 static bool tell_event(struct task *task, const struct table *table, const char *word,

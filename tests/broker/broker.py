@@ -1,0 +1,420 @@
+"""What the tests on a real Kafka share: the broker, the stage, its topics, and what must hold.
+
+Not a test. A test is an executable beside this file whose name begins with test_; it calls
+main() with a function, and is run again inside script/kafka, which gives it a broker of its own
+and takes that away again. Nothing here waits for a time to pass and calls that a proof: what is
+waited for is a condition, with a deadline that only a fault ever reaches.
+"""
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KAFKA = str(ROOT / "script" / "kafka")
+DAY_MS = 24 * 60 * 60 * 1000
+SENDS, RECEIPTS = "message.sends", "message.receipts"
+
+
+class Broken(Exception):
+    """A claim that does not hold."""
+
+
+def require(claim, why):
+    if not claim:
+        raise Broken(why)
+
+
+def say(text):
+    print(f"{time.monotonic() - STARTED:6.1f} s  {text}", flush=True)
+
+
+def upshot():
+    program = os.environ.get("UPSHOT", str(ROOT / "build" / "release" / "upshot"))
+    if not os.access(program, os.X_OK):
+        sys.exit(f"{program} is no program: set UPSHOT to the binary that is to be tested")
+    return program
+
+
+def wait_for(what, condition, seconds=60, every=0.1):
+    """The condition's value, as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        require(time.monotonic() < deadline, f"after {seconds} s: not {what}")
+        time.sleep(every)
+
+
+def iso(ms):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + "Z"
+
+
+def now_ms():
+    return time.time_ns() // 1000000
+
+
+# The broker -------------------------------------------------------------------------------------
+
+
+class Broker:
+    def __init__(self):
+        self.bootstrap = os.environ["KAFKA_BOOTSTRAP"]
+
+    def script(self, *words):
+        done = subprocess.run([KAFKA, *words], capture_output=True, text=True)
+        require(done.returncode == 0, f"script/kafka {' '.join(words)}: {done.stderr}")
+        return done.stdout
+
+    def topics(self, partitions, *names, **settings):
+        for name in names:
+            self.script("topic", name, str(partitions),
+                        *(f"{key.replace('_', '.')}={value}" for key, value in settings.items()))
+
+    def partitions(self):
+        """Partition counts by topic."""
+        listed = subprocess.run(["kcat", "-L", "-J", "-b", self.bootstrap], capture_output=True)
+        return {topic["topic"]: len(topic["partitions"])
+                for topic in json.loads(listed.stdout)["topics"]}
+
+    def produce(self, topic, records, *settings, partition=None):
+        """Records are (key, value), each bytes, str or None; neither has a newline or a tab."""
+        blob = b"".join(as_bytes(key) + b"\t" + as_bytes(value) + b"\n" for key, value in records)
+        command = ["kcat", "-P", "-q", "-b", self.bootstrap, "-t", topic, "-K", "\t", "-Z"]
+        if partition is not None:
+            command += ["-p", str(partition)]
+        for setting in settings:
+            command += ["-X", setting]
+        done = subprocess.run(command, input=blob, capture_output=True)
+        require(done.returncode == 0, f"kcat -P {topic}: {done.stderr.decode()}")
+
+    def generate(self, *options, inputs=(SENDS, RECEIPTS)):
+        done = subprocess.run([upshot(), "gen", "--to-kafka", "-X",
+                               f"bootstrap.servers={self.bootstrap}", "-X",
+                               f"input.topics={','.join(inputs)}", *map(str, options)],
+                              capture_output=True, text=True)
+        require(done.returncode == 0, f"upshot gen: {done.stderr}")
+        return int(re.search(r"events=(\d+)", done.stderr)[1])
+
+    def consume(self, topic, isolation="read_committed", stay=False):
+        command = ["kcat", "-C", "-J", "-q", "-u", "-b", self.bootstrap, "-t", topic,
+                   "-X", f"isolation.level={isolation}", "-X", "topic.metadata.refresh.interval.ms=1000"]
+        return subprocess.Popen(command + ([] if stay else ["-e"]), stdout=subprocess.PIPE)
+
+    def read(self, topic, isolation="read_committed"):
+        """All records of a topic, as kcat's envelopes."""
+        process = self.consume(topic, isolation)
+        for line in process.stdout:
+            yield json.loads(line)
+        require(process.wait() == 0, f"kcat -C {topic} ended with {process.returncode}")
+
+    def dump(self, topic, path):
+        with open(path, "wb") as file:
+            done = subprocess.run(["kcat", "-C", "-J", "-e", "-q", "-b", self.bootstrap, "-t", topic,
+                                   "-X", "isolation.level=read_committed"], stdout=file)
+        require(done.returncode == 0, f"kcat -C {topic} ended with {done.returncode}")
+
+
+def as_bytes(text):
+    return b"" if text is None else text if isinstance(text, bytes) else text.encode()
+
+
+# The stage --------------------------------------------------------------------------------------
+
+
+class Stage:
+    """One process of `upshot run`, with its log in a file."""
+
+    running = []
+    count = 0
+
+    def __init__(self, broker, **settings):
+        self.options = settings.pop("options", [])
+        settings = {"bootstrap_servers": broker.bootstrap, "idle_after": "3s",
+                    "session_timeout_ms": 6000, "heartbeat_interval_ms": 1000, **settings}
+        Stage.count += 1
+        self.log_path = DIRECTORY / f"stage-{Stage.count:02d}.log"
+        command = [upshot(), "run", *self.options]
+        for key, value in settings.items():
+            command += ["-X", f"{key.replace('_', '.')}={value}"]
+        with open(self.log_path, "wb") as log:
+            log.write(f"# {' '.join(command)}\n".encode())
+            log.flush()
+            self.process = subprocess.Popen(command, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL)
+        Stage.running.append(self)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def events(self, name):
+        """Log lines of an event, as dictionaries."""
+        return [dict(re.findall(r'([\w.]+)=("[^"]*"|\S+)', line))
+                for line in self.log().splitlines() if line.split(" ", 1)[0] == name]
+
+    def wait_event(self, name, seconds=60, **fields):
+        wanted = {key: str(value) for key, value in fields.items()}
+
+        def found():
+            for event in self.events(name):
+                if wanted.items() <= event.items():
+                    return event
+            require(self.process.poll() is None or name in self.log(),
+                    f"the stage ended with {self.process.returncode}; {self.tail()}")
+            return None
+        return wait_for(f"{name} {wanted or ''} in {self.log_path}", found, seconds)
+
+    def tail(self):
+        return f"the end of {self.log_path}:\n" + "\n".join(self.log().splitlines()[-8:])
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self, seconds=30):
+        """Exit code, and how long it took."""
+        start = time.monotonic()
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Broken(f"still running after {seconds} s; {self.tail()}") from None
+        Stage.running.remove(self)
+        return code, time.monotonic() - start
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.wait_exit()
+
+    def stop(self):
+        """SIGTERM, which must end well and soon; returns the last words on progress."""
+        self.signal(signal.SIGTERM)
+        code, took = self.wait_exit()
+        require(code == 0, f"SIGTERM ended it with {code}; {self.tail()}")
+        require(took < 5, f"SIGTERM took {took:.1f} s; {self.tail()}")
+        return {key: int(value) for key, value in self.events("progress")[-1].items()
+                if key not in ("level", "time")}
+
+
+def replay(broker, *words, dead_letters, inputs=None, now=None):
+    """Outcomes of a replay to the end of time, and its dead letters, as (Outcomes, Counter)."""
+    command = [upshot(), "replay", "--to-end-of-time", "-q", "--dead-letters", dead_letters]
+    if now is not None:
+        command += ["--now", str(now)]
+    if inputs is not None:
+        command += ["--topics", ",".join(inputs), "-X", f"bootstrap.servers={broker.bootstrap}"]
+    process = subprocess.Popen(command + list(words), stdout=subprocess.PIPE)
+    outcomes = Outcomes()
+    for line in process.stdout:
+        outcomes.add(json.loads(line))
+    require(process.wait() == 0, f"upshot replay ended with {process.returncode}")
+    with open(dead_letters, encoding="utf-8", errors="surrogateescape") as file:
+        return outcomes, letters_of(json.loads(line) for line in file)
+
+
+# What must hold ---------------------------------------------------------------------------------
+
+
+class Outcomes:
+    """The lives of all messages, as a reader of the outcomes topic builds them up."""
+
+    def __init__(self):
+        self.lives = {}     # (channel, id) -> life -> (revision, verdict, outcome_id)
+        self.faults = []
+        self.count = 0
+        self.corrections = 0
+        self.kinds = {}     # one payload of each kind, for the schema
+        self.partitions = {}
+
+    def fault(self, outcome, why):
+        if len(self.faults) < 20:
+            self.faults.append(f"{outcome['outcome_id']}: {why}")
+
+    def add(self, outcome, envelope=None):
+        message = outcome["channel"], outcome["message_id"]
+        life, revision = outcome["life"], outcome["revision"]
+        verdict = (outcome["outcome"], outcome["status"], outcome["send_seen"], outcome["conflict"])
+        lives = self.lives.setdefault(message, {})
+        before = lives.get(life, (0, None, None))
+
+        self.count += 1
+        self.corrections += revision > 1
+        if revision <= before[0]:
+            self.fault(outcome, f"revision {revision} is there twice, or after {before[0]}")
+        elif revision != before[0] + 1:
+            self.fault(outcome, f"revision {revision} follows {before[0]}")
+        elif verdict == before[1]:
+            self.fault(outcome, f"a correction that changes nothing: {verdict}")
+        if outcome["outcome_id"] != f"{message[0]}:{message[1]}:{life}:{revision}":
+            self.fault(outcome, "an id that is made of something else")
+        if outcome.get("supersedes") != before[2]:
+            self.fault(outcome, f"supersedes {outcome.get('supersedes')}, not {before[2]}")
+        if envelope is not None:
+            self.check_envelope(outcome, envelope)
+        lives[life] = (revision, verdict, outcome["outcome_id"])
+        kind = (message[0], *verdict, outcome["settled_by"], revision > 1, len(outcome["timeline"]))
+        self.kinds.setdefault(kind, outcome)
+
+    def check_envelope(self, outcome, envelope):
+        home = self.partitions.setdefault(outcome["message_id"], envelope["partition"])
+        if envelope["key"] != outcome["message_id"]:
+            self.fault(outcome, f"key {envelope['key']}")
+        if not envelope["partition"] == outcome["source"]["partition"] == home:
+            self.fault(outcome, f"in partition {envelope['partition']}, not {home}")
+        if envelope.get("headers") != ["upshot-schema", "upshot.outcome/1",
+                                       "content-type", "application/json"]:
+            self.fault(outcome, f"headers {envelope.get('headers')}")
+
+    def last_verdict(self, message):
+        """The life that has seen the send, else the first; its highest revision."""
+        lives = self.lives.get(message)
+        if lives is None:
+            return None
+        seen = [life for life in lives if lives[life][1][2]]
+        return lives[min(seen or lives)][1]
+
+    def check(self):
+        require(not self.faults, "outcomes:\n  " + "\n  ".join(self.faults))
+
+
+def read_outcomes(broker, topic="message.outcomes"):
+    outcomes = Outcomes()
+    for envelope in broker.read(topic):
+        outcomes.add(json.loads(envelope["payload"]), envelope)
+    outcomes.check()
+    return outcomes
+
+
+def letters_of(envelopes):
+    """A dead letter is what it was, where it was and why it is dead."""
+    letters = collections.Counter()
+    for envelope in envelopes:
+        headers = dict(zip(envelope["headers"][::2], envelope["headers"][1::2]))
+        letters[headers["upshot-source"], headers["upshot-reason"], envelope["key"],
+                envelope["payload"]] += 1
+    return letters
+
+
+def read_letters(broker, topic="message.dead_letters"):
+    return letters_of(broker.read(topic))
+
+
+def same_verdicts(name, outcomes, other_name, others):
+    wrong = [f"{':'.join(message)}: {name} {outcomes.last_verdict(message)}, "
+             f"{other_name} {others.last_verdict(message)}"
+             for message in sorted(outcomes.lives.keys() | others.lives.keys())
+             if outcomes.last_verdict(message) != others.last_verdict(message)]
+    require(not wrong, f"{len(wrong)} messages of {len(others.lives)} differ:\n  " +
+            "\n  ".join(wrong[:20]))
+
+
+def same_letters(name, letters, other_name, others):
+    def brief(letter):
+        return f"{letter[0]} {letter[1]} key {letter[2]} {str(letter[3])[:60]}"
+    require(letters == others,
+            "dead letters differ:" +
+            "".join(f"\n  only {name}: {brief(letter)}" for letter in list(letters - others)[:10]) +
+            "".join(f"\n  only {other_name}: {brief(letter)}"
+                    for letter in list(others - letters)[:10]))
+
+
+def check_schema(outcomes):
+    """One outcome of each kind; all of them would take minutes."""
+    path = DIRECTORY / "kinds.jsonl"
+    with open(path, "w", encoding="utf-8") as file:
+        for outcome in outcomes.kinds.values():
+            file.write(json.dumps(outcome) + "\n")
+    done = subprocess.run([sys.executable, str(ROOT / "tests" / "schema_check.py"), "--outcomes",
+                           str(path)], capture_output=True, text=True)
+    require(done.returncode == 0, f"schema: {done.stdout[:2000]}{done.stderr[:2000]}")
+    return len(outcomes.kinds)
+
+
+class Follower:
+    """Reads a topic as it grows, to know when there is nothing left to wait for."""
+
+    def __init__(self, broker, topic="message.outcomes"):
+        self.outcomes = Outcomes()
+        self.process = broker.consume(topic, stay=True)
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+        self.thread.start()
+
+    def follow(self):
+        for line in self.process.stdout:
+            self.outcomes.add(json.loads(json.loads(line)["payload"]))
+
+    def wait_verdicts(self, expected, seconds, alive=()):
+        """Until every message's last verdict is the expected one. Wrong ones end at the deadline."""
+        left = set(expected.lives)
+        size = len(left)
+
+        def settled():
+            for stage in alive:
+                require(stage.process.poll() is None,
+                        f"the stage ended with {stage.process.returncode}; {stage.tail()}")
+            left.difference_update([message for message in list(left)
+                                    if self.outcomes.last_verdict(message) ==
+                                    expected.last_verdict(message)])
+            return not left
+        try:
+            wait_for("all verdicts", settled, seconds, every=0.5)
+        except Broken as broken:
+            raise Broken(f"{broken}: {len(left)} of {size} are missing or wrong, such as " + ", ".join(
+                f"{':'.join(message)} {self.outcomes.last_verdict(message)} for "
+                f"{expected.last_verdict(message)}" for message in sorted(left)[:5])) from None
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.thread.join(10)
+
+
+def settled_start(days=12.5):
+    """A start so long ago that all has settled by the wall clock, and nothing else is like now."""
+    return iso(now_ms() - int(days * DAY_MS))
+
+
+# The test ---------------------------------------------------------------------------------------
+
+STARTED = time.monotonic()
+DIRECTORY = None
+
+
+def main(test):
+    """Runs test(broker) on a broker of its own; its logs stay where something went wrong."""
+    global DIRECTORY
+    for program in ("kcat", "java"):
+        if shutil.which(program) is None:
+            sys.exit(f"{program} is missing: script/install test brings it")
+    upshot()
+    if os.environ.get("UPSHOT_BROKER_TEST") != sys.argv[0]:
+        os.environ["UPSHOT_BROKER_TEST"] = sys.argv[0]
+        os.execv(KAFKA, [KAFKA, "run", "--", sys.executable, *sys.argv])
+
+    DIRECTORY = pathlib.Path(tempfile.mkdtemp(prefix="upshot-broker."))
+    # So that script/kafka's SIGTERM runs the finally below.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    good = False
+    try:
+        test(Broker())
+        good = True
+    except Broken as broken:
+        say(f"BROKEN: {broken}")
+    finally:
+        for stage in list(Stage.running):
+            stage.signal(signal.SIGKILL)
+            stage.process.wait()
+        if good:
+            shutil.rmtree(DIRECTORY)
+        else:
+            for log in pathlib.Path(os.environ["KAFKA_HOME"]).glob("*/log"):
+                shutil.copy(log, DIRECTORY / f"kafka-{log.parent.name}.log")
+            say(f"logs: {DIRECTORY}")
+    sys.exit(0 if good else 1)
