@@ -76,6 +76,9 @@ class Broker:
         return done.stdout
 
     def topics(self, partitions, *names, **settings):
+        # Records here are dated weeks ago, which Kafka would take for a reason to delete them, or
+        # hours ahead, which it would not accept.
+        settings = {"retention_ms": -1, "message_timestamp_after_max_ms": 365 * DAY_MS, **settings}
         for name in names:
             self.script("topic", name, str(partitions),
                         *(f"{key.replace('_', '.')}={value}" for key, value in settings.items()))
@@ -338,20 +341,33 @@ def check_schema(outcomes):
 
 
 class Follower:
-    """Reads a topic as it grows, to know when there is nothing left to wait for."""
+    """Reads the outputs as they grow, to know when there is nothing left to wait for."""
 
-    def __init__(self, broker, topic="message.outcomes"):
+    def __init__(self, broker, outcomes="message.outcomes", letters="message.dead_letters"):
         self.outcomes = Outcomes()
-        self.process = broker.consume(topic, stay=True)
-        self.thread = threading.Thread(target=self.follow, daemon=True)
-        self.thread.start()
+        self.letters = 0
+        self.processes = [broker.consume(topic, stay=True) for topic in (outcomes, letters)]
+        self.threads = [threading.Thread(target=body, daemon=True)
+                        for body in (self.follow_outcomes, self.follow_letters)]
+        for thread in self.threads:
+            thread.start()
 
-    def follow(self):
-        for line in self.process.stdout:
+    def follow_outcomes(self):
+        for line in self.processes[0].stdout:
             self.outcomes.add(json.loads(json.loads(line)["payload"]))
 
+    def follow_letters(self):
+        for _ in self.processes[1].stdout:
+            self.letters += 1
+
+    def wait_letters(self, count, seconds=60):
+        try:
+            wait_for("all dead letters", lambda: self.letters >= count, seconds)
+        except Broken as broken:
+            raise Broken(f"{broken}: {self.letters} of {count}") from None
+
     def wait_verdicts(self, expected, seconds, alive=()):
-        """Until every message's last verdict is the expected one. Wrong ones end at the deadline."""
+        """Until every message's last verdict is the expected one. A wrong one is told at the end."""
         left = set(expected.lives)
         size = len(left)
 
@@ -359,6 +375,7 @@ class Follower:
             for stage in alive:
                 require(stage.process.poll() is None,
                         f"the stage ended with {stage.process.returncode}; {stage.tail()}")
+            require(all(thread.is_alive() for thread in self.threads), "kcat -C ended")
             left.difference_update([message for message in list(left)
                                     if self.outcomes.last_verdict(message) ==
                                     expected.last_verdict(message)])
@@ -371,9 +388,10 @@ class Follower:
                 f"{expected.last_verdict(message)}" for message in sorted(left)[:5])) from None
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.thread.join(10)
+        for process, thread in zip(self.processes, self.threads):
+            process.kill()
+            process.wait()
+            thread.join(10)
 
 
 def settled_start(days=12.5):
