@@ -100,6 +100,8 @@ bool lines_next(struct lines *lines, struct line *line)
         size_t size = lines->to - lines->from;
         const uint8_t *start = lines->buffer + lines->from;
         const uint8_t *newline = memchr(start + looked, '\n', size - looked);
+        if (newline == NULL && lines->error != 0)
+            return false; /* half a line is none: it may even look like one */
         if (newline != NULL || (lines->ended && size > 0)) {
             line->size = newline != NULL ? (size_t)(newline - start) : size;
             line->full_size = line->size;
@@ -114,6 +116,8 @@ bool lines_next(struct lines *lines, struct line *line)
             return false;
         if (size > LINE_MAX_BYTES) {
             size_t skipped = skip_rest(lines);
+            if (lines->error != 0)
+                return false;
             line->bytes = lines->buffer + lines->from;
             line->size = LINE_MAX_BYTES;
             line->full_size = LINE_MAX_BYTES + skipped;

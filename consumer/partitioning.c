@@ -40,13 +40,20 @@ void partitioning_sample(struct partitioning *partitioning, const uint8_t *key, 
 enum partitioner partitioning_verdict(const struct partitioning *partitioning)
 {
     int best = 0;
+    bool tie = false;
 
     if (partitioning->samples < SAMPLES_LEAST)
         return PARTITIONER_AUTO;
-    for (int i = 1; i < PARTITIONERS; i++)
-        if (partitioning->matches[i] > partitioning->matches[best])
+    for (int i = 1; i < PARTITIONERS; i++) {
+        if (partitioning->matches[i] > partitioning->matches[best]) {
             best = i;
-    if (partitioning->matches[best] * 100 < partitioning->samples * PERCENT_LEAST)
+            tie = false;
+        } else if (partitioning->matches[i] == partitioning->matches[best]) {
+            tie = true;
+        }
+    }
+    /* A few keys over and over can suit two hashes: that tells nothing. */
+    if (tie || partitioning->matches[best] * 100 < partitioning->samples * PERCENT_LEAST)
         return PARTITIONER_AUTO;
     return (enum partitioner)(best + 1);
 }

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { NAME_MAX_BYTES = 64 };
@@ -40,14 +41,22 @@ unsigned edit_distance(const char *a, const char *b)
     return rows[height % 3][width];
 }
 
+/* At most a third of the letters of the longer one, so that "sm" is still "sms". */
+static bool near(const char *a, const char *b, unsigned distance)
+{
+    size_t width = strlen(a), height = strlen(b);
+
+    return distance != UINT_MAX && (size_t)distance * 3 <= (width > height ? width : height);
+}
+
 const char *nearest_name(const char *name, const char *const *names, size_t count)
 {
     const char *nearest = NULL;
-    unsigned least = (unsigned)strlen(name) / 3 + 1;
+    unsigned least = UINT_MAX;
 
     for (size_t i = 0; i < count; i++) {
         unsigned distance = edit_distance(name, names[i]);
-        if (distance <= least && (nearest == NULL || distance < least)) {
+        if (distance < least && near(name, names[i], distance)) {
             least = distance;
             nearest = names[i];
         }

@@ -10,7 +10,7 @@
  */
 unsigned edit_distance(const char *a, const char *b);
 
-/* The nearest of `count` names, NULL where none is near (more than a third of its letters off). */
+/* The nearest of `count` names, NULL where none is near (more than a third of the letters off). */
 const char *nearest_name(const char *name, const char *const *names, size_t count);
 
 #endif

@@ -210,6 +210,16 @@ static struct text take_text(struct reader *in, size_t max)
     return text;
 }
 
+/* A NUL would cut a ghost's name short, and two names could become one. */
+static struct text take_status(struct reader *in)
+{
+    struct text name = take_text(in, STATUS_NAME_MAX);
+
+    if (name.size > 0 && memchr(name.bytes, 0, name.size) != NULL)
+        in->bad = true;
+    return name;
+}
+
 static int take_word(struct reader *in, const char *const *words, int count)
 {
     struct text text = take_text(in, 64);
@@ -295,7 +305,7 @@ enum state_fault state_record_decode(const uint8_t *value, size_t size, struct t
     record->first_ts_ms = take_time(&in, record->life_ms);
     record->offset = take_zigzag(&in);
     record->topic = take_text(&in, TOPIC_MAX);
-    state_name = take_text(&in, STATUS_NAME_MAX);
+    state_name = take_status(&in);
     if (state_name.size > 0)
         record->state_ts_ms = take_time(&in, record->life_ms);
     record->send_seen = (flags & FLAG_SEND) != 0;
@@ -314,7 +324,7 @@ enum state_fault state_record_decode(const uint8_t *value, size_t size, struct t
         int outcome;
         record->forget_ms = take_time(&in, record->life_ms);
         outcome = take_word(&in, outcome_words, OUTCOME_COUNT);
-        emitted_name = take_text(&in, STATUS_NAME_MAX);
+        emitted_name = take_status(&in);
         if (outcome < 0 || revision == 0 || revision > UINT32_MAX)
             return STATE_CORRUPT;
         record->revision = (uint32_t)revision;
@@ -327,7 +337,7 @@ enum state_fault state_record_decode(const uint8_t *value, size_t size, struct t
     if (in.bad || count > SEEN_MAX)
         return STATE_CORRUPT;
     for (uint64_t i = 0; i < count; i++) {
-        struct text name = take_text(&in, STATUS_NAME_MAX);
+        struct text name = take_status(&in);
         int64_t at_ms = take_time(&in, record->life_ms);
         uint8_t status;
         if (in.bad || name.size == 0)

@@ -1,6 +1,6 @@
 /*
- * scenario_test.c: tells every tests/scenarios/*.scenario to a task with the built-in tables, and
- * compares what happens with what the story says.
+ * scenario_test.c: tells every .scenario file in tests/scenarios to a task with the built-in tables,
+ * and compares what happens with what the story says.
  *
  * Not here: the broker (tests/broker tells stories of its own) and bytes (a scenario speaks of
  * events, not of JSON). tests/scenarios/README.md says it for those who write one; in short:
@@ -330,6 +330,17 @@ static bool nothing_untold(struct teller *teller, int64_t until_ms)
                  time_word(happening.deadline_ms, due), describe(&happening, false, all));
 }
 
+/* To a later time only once everything due before it was told. */
+static bool time_goes_on(struct teller *teller, int64_t to_ms)
+{
+    if (to_ms <= teller->told_ms)
+        return true;
+    if (!nothing_untold(teller, teller->told_ms))
+        return false;
+    teller->told_ms = to_ms;
+    return true;
+}
+
 static bool tell_time(struct teller *teller, int64_t at_ms)
 {
     struct expectation told = nothing_told();
@@ -434,7 +445,7 @@ static bool tell_event(struct teller *teller, int64_t at_ms)
         if (!parse_effect(teller, at + 3, &told))
             return false;
     }
-    if (!nothing_untold(teller, event.timestamp_ms))
+    if (!time_goes_on(teller, event.timestamp_ms) || !nothing_untold(teller, event.timestamp_ms))
         return false;
     watermark_take(&teller->task.watermark, 0, event.timestamp_ms);
     task_apply(&teller->task, &event, &happening);
@@ -466,13 +477,8 @@ static bool tell_line(struct teller *teller)
         return wrong(teller, "no channel yet: the first line is \"channel NAME\"");
     if (!parse_time(teller, teller->words[1], &at_ms))
         return false;
-    if (at_ms > teller->told_ms) {
-        if (!nothing_untold(teller, teller->told_ms))
-            return false;
-        teller->told_ms = at_ms;
-    }
     if (strcmp(teller->words[2], "(time") == 0)
-        return tell_time(teller, at_ms);
+        return time_goes_on(teller, at_ms) && tell_time(teller, at_ms);
     return tell_event(teller, at_ms);
 }
 

@@ -144,7 +144,7 @@ static void empty_chunks_go_back_but_for_the_last_of_a_size(void **state)
 /* A chunk that was emptied serves any size again. */
 static void memory_of_one_size_serves_another(void **state)
 {
-    static uint32_t handles[20000];
+    static uint32_t handles[(1 << 20) / 48];
     struct slab slab;
     size_t least = 0;
 

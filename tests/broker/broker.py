@@ -75,13 +75,12 @@ class Broker:
         require(done.returncode == 0, f"script/kafka {' '.join(words)}: {done.stderr}")
         return done.stdout
 
-    def topics(self, partitions, *names, **settings):
+    def topics(self, partitions, *names):
         # Records here are dated weeks ago, which Kafka would take for a reason to delete them, or
         # hours ahead, which it would not accept.
-        settings = {"retention_ms": -1, "message_timestamp_after_max_ms": 365 * DAY_MS, **settings}
         for name in names:
-            self.script("topic", name, str(partitions),
-                        *(f"{key.replace('_', '.')}={value}" for key, value in settings.items()))
+            self.script("topic", name, str(partitions), "retention.ms=-1",
+                        f"message.timestamp.after.max.ms={365 * DAY_MS}")
 
     def partitions(self):
         """Partition counts by topic."""
@@ -117,7 +116,7 @@ class Broker:
         """All records of a topic, as kcat's envelopes."""
         process = self.consume(topic, isolation)
         for line in process.stdout:
-            yield json.loads(line)
+            yield json.loads(line.decode(errors="surrogateescape"))  # state is binary
         require(process.wait() == 0, f"kcat -C {topic} ended with {process.returncode}")
 
     def dump(self, topic, path):
@@ -140,15 +139,14 @@ class Stage:
     running = []
     count = 0
 
-    def __init__(self, broker, **settings):
-        self.options = settings.pop("options", [])
-        settings = {"bootstrap_servers": broker.bootstrap, "idle_after": "3s",
-                    "session_timeout_ms": 6000, "heartbeat_interval_ms": 1000, **settings}
+    def __init__(self, broker, settings, *options):
+        settings = {"bootstrap.servers": broker.bootstrap, "idle.after": "3s",
+                    "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, **settings}
         Stage.count += 1
         self.log_path = DIRECTORY / f"stage-{Stage.count:02d}.log"
-        command = [upshot(), "run", *self.options]
+        command = [upshot(), "run", *options]
         for key, value in settings.items():
-            command += ["-X", f"{key.replace('_', '.')}={value}"]
+            command += ["-X", f"{key}={value}"]
         with open(self.log_path, "wb") as log:
             log.write(f"# {' '.join(command)}\n".encode())
             log.flush()
@@ -195,6 +193,11 @@ class Stage:
     def kill(self):
         self.signal(signal.SIGKILL)
         self.wait_exit()
+
+    @staticmethod
+    def kill_all():
+        for stage in list(Stage.running):
+            stage.kill()
 
     def stop(self):
         """SIGTERM, which must end well and soon; returns the last words on progress."""
@@ -426,9 +429,7 @@ def main(test):
     except Broken as broken:
         say(f"BROKEN: {broken}")
     finally:
-        for stage in list(Stage.running):
-            stage.signal(signal.SIGKILL)
-            stage.process.wait()
+        Stage.kill_all()
         if good:
             shutil.rmtree(DIRECTORY)
         else:

@@ -1,0 +1,542 @@
+/* store_test.c: the store against an array of records, through every landing and undoing. */
+#include "statemachine/store.h"
+
+#include "consumer/hash.h"
+#include "tests/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { KEYS = 600, TEXTS = 12 };
+
+/* Collides in most of its bits, so that keys and texts meet in the same places. */
+static uint64_t weak_hash(const void *bytes, size_t size, uint64_t seed)
+{
+    return hash_bytes(bytes, size, seed) & UINT64_C(0xff00000f00000000);
+}
+
+/* ---- the model -------------------------------------------------------------------------- */
+
+struct kept {
+    bool there;
+    uint64_t stamp; /* all of the record follows from it */
+    int64_t wake_ms;
+};
+
+struct model {
+    struct kept now[KEYS];
+    struct kept landed[KEYS];
+    bool touched[KEYS];
+    size_t count;
+};
+
+static struct model model;
+static struct store *store;
+
+/* Key i: five channels share each id, ids are beginnings of each other, some as long as can be. */
+static struct message_key make_key(uint32_t i, uint8_t room[MESSAGE_ID_MAX])
+{
+    uint32_t of_id = i / 5;
+
+    memset(room, 'x', MESSAGE_ID_MAX);
+    for (uint32_t bits = of_id, at = 0; at < 7; at++, bits >>= 1)
+        room[at] = (bits & 1) != 0 ? 'y' : 'x';
+    return (struct message_key){
+        .id = {.bytes = room, .size = of_id % 9 == 0 ? MESSAGE_ID_MAX : 7 + of_id % 40},
+        .channel = (uint8_t)(i % 5),
+    };
+}
+
+static int compare_keys(uint32_t a, uint32_t b)
+{
+    uint8_t left_room[MESSAGE_ID_MAX], right_room[MESSAGE_ID_MAX];
+    struct message_key left = make_key(a, left_room), right = make_key(b, right_room);
+    int order = text_compare(left.id, right.id);
+
+    return order != 0 ? order : (int)left.channel - (int)right.channel;
+}
+
+static struct text make_text(uint64_t stamp, char room[40])
+{
+    if (stamp % 3 == 0)
+        return (struct text){0};
+    snprintf(room, 40, "text number %u", (unsigned)(stamp % TEXTS));
+    return text_of(room);
+}
+
+struct rooms {
+    char attributes[40], reason[40], topic[40];
+};
+
+/* Sizes of all classes: none to sixty statuses, so that a changed record often needs to move. */
+static void make_record(uint64_t stamp, struct record *record, struct rooms *rooms)
+{
+    uint64_t bits = random_mix(stamp);
+
+    memset(record, 0, sizeof(*record));
+    record->life_ms = 1795428000000 + (int64_t)(bits % 100000);
+    record->first_ts_ms = record->life_ms - (int64_t)(bits >> 8 & 0xff);
+    record->state = STATUS_NONE;
+    record->offset = (int64_t)(bits >> 3);
+    record->send_seen = (bits & 1) != 0;
+    record->sent_at_ms = record->send_seen ? record->life_ms - 5 : 0;
+    record->attributes = make_text(bits >> 10 & 0xffff, rooms->attributes);
+    record->attributes_at_ms = record->attributes.size > 0 ? record->life_ms - 5 : 0;
+    record->reason = make_text(bits >> 20 & 0xffff, rooms->reason);
+    record->reason_at_ms = record->reason.size > 0 ? record->life_ms + 9 : 0;
+    record->topic = make_text(bits >> 30 & 0xffff, rooms->topic);
+    record->seen_count = (uint8_t)(bits >> 40 & 7);
+    if ((bits >> 44 & 15) == 0)
+        record->seen_count = (uint8_t)(bits >> 48 & 63);
+    for (uint8_t i = 0; i < record->seen_count; i++)
+        record->seen[i] = (struct seen){.at_ms = record->life_ms + i * 1000, .status = i};
+}
+
+static void check_record(const struct record *record, uint64_t stamp)
+{
+    struct record expected;
+    struct rooms rooms;
+
+    make_record(stamp, &expected, &rooms);
+    if (record->life_ms != expected.life_ms || record->first_ts_ms != expected.first_ts_ms ||
+        record->offset != expected.offset || record->send_seen != expected.send_seen ||
+        record->sent_at_ms != expected.sent_at_ms || record->seen_count != expected.seen_count ||
+        record->attributes_at_ms != expected.attributes_at_ms ||
+        record->reason_at_ms != expected.reason_at_ms)
+        fail_msg("the record of stamp %" PRIu64 " is another one", stamp);
+    if (!text_equal(record->attributes, expected.attributes) ||
+        !text_equal(record->reason, expected.reason) || !text_equal(record->topic, expected.topic))
+        fail_msg("the record of stamp %" PRIu64 " has other texts", stamp);
+    for (int i = 0; i < record->seen_count; i++)
+        assert_int_equal(record->seen[i].at_ms, expected.seen[i].at_ms);
+}
+
+/* ---- the same to both ------------------------------------------------------------------- */
+
+static void put(uint32_t i, struct place place, uint64_t stamp, int64_t wake_ms)
+{
+    uint8_t room[MESSAGE_ID_MAX];
+    struct record record;
+    struct rooms rooms;
+
+    make_record(stamp, &record, &rooms);
+    store_put(store, make_key(i, room), place, &record, wake_ms);
+    model.count += !model.now[i].there;
+    model.now[i] = (struct kept){.there = true, .stamp = stamp, .wake_ms = wake_ms};
+    model.touched[i] = true;
+}
+
+static void forget(uint32_t i, struct place place)
+{
+    uint8_t room[MESSAGE_ID_MAX];
+
+    store_forget(store, make_key(i, room), place);
+    model.count--;
+    model.now[i].there = false;
+    model.touched[i] = true;
+}
+
+static void check_key(uint32_t i, struct place *place)
+{
+    uint8_t room[MESSAGE_ID_MAX];
+    struct record record;
+    bool there = store_find(store, make_key(i, room), place, &record);
+
+    if (there != model.now[i].there)
+        fail_msg("key %u is %s", i, there ? "there" : "not there");
+    if (there)
+        check_record(&record, model.now[i].stamp);
+}
+
+/* The number of a key that the store gave. */
+static uint32_t number_of(struct message_key key)
+{
+    for (uint32_t i = key.channel; i < KEYS; i += 5) {
+        uint8_t room[MESSAGE_ID_MAX];
+        if (text_equal(make_key(i, room).id, key.id))
+            return i;
+    }
+    fail_msg("a key that nobody put");
+    return 0;
+}
+
+static uint32_t first_of_model(void)
+{
+    uint32_t first = KEYS;
+
+    for (uint32_t i = 0; i < KEYS; i++) {
+        if (!model.now[i].there)
+            continue;
+        if (first == KEYS || model.now[i].wake_ms < model.now[first].wake_ms ||
+            (model.now[i].wake_ms == model.now[first].wake_ms && compare_keys(i, first) < 0))
+            first = i;
+    }
+    return first;
+}
+
+/* Returns the number of the first to fire, KEYS when there is none. */
+static uint32_t check_first(struct place *place)
+{
+    uint32_t first = first_of_model();
+    struct message_key key;
+    struct record record;
+    int64_t deadline_ms;
+
+    if (first == KEYS) {
+        assert_int_equal(store_next_deadline(store), INT64_MAX);
+        assert_false(store_first_due(store, INT64_MAX, &deadline_ms, &key, place, &record));
+        return KEYS;
+    }
+    assert_int_equal(store_next_deadline(store), model.now[first].wake_ms);
+    assert_false(store_first_due(store, model.now[first].wake_ms - 1, &deadline_ms, &key, place,
+                                 &record));
+    assert_true(store_first_due(store, model.now[first].wake_ms, &deadline_ms, &key, place,
+                                &record));
+    assert_int_equal(deadline_ms, model.now[first].wake_ms);
+    if (number_of(key) != first)
+        fail_msg("key %u fires before %u", number_of(key), first);
+    check_record(&record, model.now[first].stamp);
+    return first;
+}
+
+static void check_touched(void)
+{
+    bool told[KEYS] = {false};
+
+    for (size_t n = 0; n < store_touched(store); n++) {
+        struct message_key key;
+        struct record record;
+        bool there = store_touched_at(store, n, &key, &record);
+        uint32_t i = number_of(key);
+        told[i] = true;
+        assert_int_equal(there, model.now[i].there);
+        if (there)
+            check_record(&record, model.now[i].stamp);
+    }
+    for (uint32_t i = 0; i < KEYS; i++)
+        if (told[i] != model.touched[i])
+            fail_msg("key %u %s to the state topic", i, told[i] ? "owes nothing" : "is not owed");
+}
+
+static bool count_visit(void *context, struct message_key key, const struct record *record)
+{
+    uint32_t i = number_of(key);
+
+    assert_true(model.now[i].there);
+    check_record(record, model.now[i].stamp);
+    (*(size_t *)context)++;
+    return true;
+}
+
+static void check_all(void)
+{
+    struct place place;
+    size_t visited = 0;
+
+    for (uint32_t i = 0; i < KEYS; i++)
+        check_key(i, &place);
+    store_walk(store, count_visit, &visited);
+    assert_int_equal(visited, model.count);
+    assert_int_equal(store_measure(store).records, model.count);
+    check_first(&place);
+    check_touched();
+}
+
+static void end_transaction(bool land)
+{
+    if (land) {
+        store_land(store);
+        memcpy(model.landed, model.now, sizeof(model.now));
+    } else {
+        store_undo(store);
+        memcpy(model.now, model.landed, sizeof(model.now));
+    }
+    memset(model.touched, 0, sizeof(model.touched));
+    model.count = 0;
+    for (uint32_t i = 0; i < KEYS; i++)
+        model.count += model.now[i].there;
+    assert_int_equal(store_touched(store), 0);
+}
+
+/* Few distinct deadlines: most fire in the order of their keys. */
+static int64_t some_deadline(struct random *random)
+{
+    return random_below(random, 10) == 0 ? random_between(random, TIME_MIN_MS, TIME_MAX_MS)
+                                         : random_between(random, -3, 40);
+}
+
+static void change(struct random *random, bool growing)
+{
+    uint32_t i = (uint32_t)random_below(random, KEYS);
+    struct place place;
+
+    switch (random_below(random, 6)) {
+    case 0:
+        i = check_first(&place);
+        if (i == KEYS)
+            return;
+        break;
+    case 1: /* one key again and again in a transaction */
+        i %= 7;
+        check_key(i, &place);
+        break;
+    default:
+        check_key(i, &place);
+    }
+    if (!model.now[i].there && !growing && random_below(random, 3) != 0)
+        return;
+    if (model.now[i].there && random_below(random, growing ? 5 : 2) == 0)
+        forget(i, place);
+    else
+        put(i, place, random_bits(random), some_deadline(random));
+}
+
+/* ---- claims ----------------------------------------------------------------------------- */
+
+static void it_holds_what_an_array_would_hold(void **state)
+{
+    static hash_fn *const hashes[] = {hash_bytes, weak_hash};
+    struct random random = random_start("store");
+
+    (void)state;
+    for (size_t h = 0; h < 2; h++) {
+        memset(&model, 0, sizeof(model));
+        store = store_new(hashes[h], random_bits(&random));
+        for (int transaction = 0; transaction < 300; transaction++) {
+            size_t changes = random_below(&random, 200);
+            for (size_t i = 0; i < changes; i++)
+                change(&random, transaction / 50 % 2 == 0);
+            if (transaction % 4 == 0)
+                check_all();
+            end_transaction(random_below(&random, 3) != 0);
+            if (transaction % 4 == 0)
+                check_all();
+        }
+        store_free(&store);
+        assert_null(store);
+    }
+}
+
+static void all_texts_go_with_their_records_but_the_kept_ones(void **state)
+{
+    struct random random = random_start("store, texts");
+    struct place place;
+    struct text kept;
+
+    (void)state;
+    memset(&model, 0, sizeof(model));
+    store = store_new(hash_bytes, 1);
+    kept = store_keep_text(store, text_of("message.receipts"));
+    assert_int_not_equal(kept.ref, 0);
+    for (int transaction = 0; transaction < 60; transaction++) {
+        for (int i = 0; i < 100; i++)
+            change(&random, true);
+        end_transaction(transaction % 3 != 0);
+    }
+    assert_true(store_measure(store).texts > 1);
+    for (uint32_t i; (i = check_first(&place)) != KEYS;)
+        forget(i, place);
+    assert_true(store_measure(store).texts > 1); /* an undoing would still want them */
+    end_transaction(true);
+    assert_int_equal(store_measure(store).records, 0);
+    assert_int_equal(store_measure(store).texts, 1);
+    assert_true(text_equal(kept, text_of("message.receipts")));
+    store_free(&store);
+}
+
+static void an_undone_first_transaction_leaves_nothing(void **state)
+{
+    struct place place;
+
+    (void)state;
+    memset(&model, 0, sizeof(model));
+    store = store_new(hash_bytes, 1);
+    for (uint32_t i = 0; i < KEYS; i++) {
+        check_key(i, &place);
+        put(i, place, i, i);
+    }
+    end_transaction(false);
+    check_all();
+    assert_int_equal(store_measure(store).records, 0);
+    assert_int_equal(store_measure(store).texts, 0);
+    store_undo(store); /* nothing is pending */
+    store_land(store);
+    check_all();
+    store_free(&store);
+    store_free(&store);
+}
+
+/* put, forget, put, forget, put: each kind of change upon each other, in one transaction. */
+static void a_key_may_come_and_go_within_a_transaction(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 2; before++) {
+        for (int changes = 1; changes < 7; changes++) {
+            for (int land = 0; land < 2; land++) {
+                struct place place;
+                memset(&model, 0, sizeof(model));
+                store = store_new(hash_bytes, 1);
+                check_key(0, &place);
+                if (before) {
+                    put(0, place, 1, 100);
+                    end_transaction(true);
+                }
+                for (int i = 0; i < changes; i++) {
+                    check_key(0, &place);
+                    if (model.now[0].there && i % 3 != 0)
+                        forget(0, place);
+                    else
+                        put(0, place, (uint64_t)(10 + i), i);
+                    check_all();
+                }
+                end_transaction(land);
+                check_all();
+                store_free(&store);
+            }
+        }
+    }
+}
+
+/* ---- memory ----------------------------------------------------------------------------- */
+
+static struct message_key uuid_key(uint32_t message, char room[64])
+{
+    uint64_t bits = random_mix(message);
+
+    snprintf(room, 64, "%08x-%04x-4%03x-8%03x-%012" PRIx64, (unsigned)(bits >> 32),
+             (unsigned)(bits >> 16 & 0xffff), (unsigned)(bits & 0xfff), message & 0xfff,
+             (uint64_t)message);
+    return (struct message_key){.id = text_of(room), .channel = 2};
+}
+
+static void usual_record(uint32_t message, bool settled, struct record *record, char campaign[64])
+{
+    const int64_t now_ms = 1795428000000 + message;
+
+    snprintf(campaign, 64, "{\"campaign_id\":\"c-%u\",\"tenant\":\"t-07\"}", message / 1000);
+    *record = (struct record){
+        .life_ms = now_ms,
+        .first_ts_ms = now_ms,
+        .state_ts_ms = now_ms + 4321,
+        .sent_at_ms = now_ms - 23,
+        .attributes_at_ms = now_ms - 23,
+        .attributes = text_of(campaign),
+        .topic = text_of("message.receipts"),
+        .offset = 3000000000 + message,
+        .send_seen = true,
+        .state = 9,
+        .seen_count = 2,
+        .seen = {{now_ms + 250, 2}, {now_ms + 4300, 9}},
+    };
+    if (settled) {
+        record->reason = text_of("err:000");
+        record->reason_at_ms = now_ms + 4300;
+        record->revision = 1;
+        record->forget_ms = now_ms + 48 * 3600000LL;
+        record->emitted = (struct verdict){OUTCOME_DELIVERED, 9, true, false};
+    }
+}
+
+static void put_usual(uint32_t message, int statuses, bool settled)
+{
+    struct record record, before;
+    struct place place;
+    char id[64], campaign[64];
+    struct message_key key = uuid_key(message, id);
+
+    assert_int_equal(key.id.size, 36);
+    usual_record(message, settled, &record, campaign);
+    record.seen_count = (uint8_t)statuses;
+    record.state = record.seen[statuses - 1].status;
+    assert_int_equal(store_find(store, key, &place, &before), statuses > 1);
+    store_put(store, key, place, &record, record.life_ms + 72 * 3600000LL);
+}
+
+/*
+ * Mean bytes a record, everything counted, while the index doubles. The second status comes some
+ * transactions after the first, so that holes of the smaller size are counted, too.
+ */
+static double mean_bytes(bool settled)
+{
+    enum { LEAST = 100000, MOST = 200000, EACH = 1000, TRANSACTION = 10000, LATER = 25000 };
+    size_t samples = 0;
+    double sum = 0;
+
+    store = store_new(hash_bytes, 1);
+    for (uint32_t message = 0; message < MOST + LATER; message++) {
+        if (message < MOST)
+            put_usual(message, 1, false);
+        if (message >= LATER)
+            put_usual(message - LATER, 2, settled);
+        if (message % TRANSACTION == 0)
+            store_land(store);
+        if (message >= LEAST && message < MOST && message % EACH == 0) {
+            struct store_size size = store_measure(store);
+            sum += (double)(size.records_bytes + size.index_bytes + size.timers_bytes +
+                            size.texts_bytes + size.journal_bytes) / (double)size.records;
+            samples++;
+        }
+    }
+    assert_int_equal(store_measure(store).records, MOST);
+    store_free(&store);
+    return sum / (double)samples;
+}
+
+static void memory_is_bounded_by_a_published_figure(void **state)
+{
+    double in_flight = mean_bytes(false), settled = mean_bytes(true);
+
+    (void)state;
+    fprintf(stderr, "store: %.1f bytes a record in flight, %.1f settled\n", in_flight, settled);
+    assert_true(in_flight <= 220);
+    assert_true(settled <= 140);
+}
+
+/* A pending change costs the old block too; what it held comes back. */
+static void churn_takes_no_more_memory(void **state)
+{
+    enum { LIVE = 20000 };
+    size_t settled = 0, bytes = 0;
+
+    (void)state;
+    store = store_new(hash_bytes, 1);
+    for (uint32_t message = 0; message < 10 * LIVE; message++) {
+        struct record record, before;
+        struct place place;
+        char id[64], campaign[64];
+        struct message_key key = uuid_key(message, id);
+        struct store_size size;
+        usual_record(message, message % 2 == 0, &record, campaign);
+        assert_false(store_find(store, key, &place, &before));
+        store_put(store, key, place, &record, record.life_ms);
+        if (message >= LIVE) {
+            key = uuid_key(message - LIVE, id);
+            assert_true(store_find(store, key, &place, &before));
+            store_forget(store, key, place);
+        }
+        if (message % 1000 == 999)
+            store_land(store);
+        size = store_measure(store);
+        bytes = size.records_bytes + size.timers_bytes + size.texts_bytes + size.journal_bytes;
+        if (message == 2 * LIVE)
+            settled = bytes;
+    }
+    assert_in_range(bytes, 1, settled + settled / 10);
+    store_free(&store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_holds_what_an_array_would_hold),
+        cmocka_unit_test(all_texts_go_with_their_records_but_the_kept_ones),
+        cmocka_unit_test(an_undone_first_transaction_leaves_nothing),
+        cmocka_unit_test(a_key_may_come_and_go_within_a_transaction),
+        cmocka_unit_test(memory_is_bounded_by_a_published_figure),
+        cmocka_unit_test(churn_takes_no_more_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
