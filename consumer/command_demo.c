@@ -197,8 +197,10 @@ static void show(const struct demo *demo)
     static bool shown;
 
     if (!demo->terminal) {
-        if (demo->last_count > 0)
+        static size_t told;
+        if (demo->last_count > told)
             printf("%s\n", demo->last[(demo->last_count - 1) % LINES]);
+        told = demo->last_count;
         fflush(stdout);
         return;
     }

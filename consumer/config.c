@@ -204,26 +204,45 @@ static bool set_own(struct config *config, const struct property *property, cons
 
 /* ---- librdkafka's properties ------------------------------------------------------------ */
 
+/*
+ * All names that librdkafka knows. Its table of properties is read rather than a dump of a
+ * configuration, which leaves out aliases (bootstrap.servers) and whatever has no default.
+ */
+static char *kafka_names(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+
+    require(file != NULL);
+    rd_kafka_conf_properties_show(file);
+    require(fclose(file) == 0);
+    return text;
+}
+
 static void suggest(const char *name, struct buffer *complaint)
 {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char *text = kafka_names(), *line, *rest = NULL;
+    const char **names = memory_get(PROPERTIES * sizeof(*names));
     size_t count = 0;
-    const char **dump = rd_kafka_conf_dump(conf, &count);
-    const char **names = memory_get((count / 2 + PROPERTIES) * sizeof(*names));
-    size_t n = 0;
     const char *nearest;
 
-    for (size_t i = 0; i < PROPERTIES; i++)
-        names[n++] = properties[i].name;
-    for (size_t i = 0; i < count; i += 2)
-        names[n++] = dump[i];
-    nearest = nearest_name(name, names, n);
+    for (; count < PROPERTIES; count++)
+        names[count] = properties[count].name;
+    /* One property a line, the name in front; headings begin otherwise. */
+    for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        if (*line < 'a' || *line > 'z')
+            continue;
+        line[strcspn(line, " |")] = 0;
+        names = memory_resize(names, count + 1, sizeof(*names));
+        names[count++] = line;
+    }
+    nearest = nearest_name(name, names, count);
     complain(complaint, "%s: there is no such property", name);
     if (nearest != NULL)
         complain(complaint, "; did you mean %s?", nearest);
     free(names);
-    rd_kafka_conf_dump_free(dump, count);
-    rd_kafka_conf_destroy(conf);
+    free(text);
 }
 
 static bool set_kafka(struct config *config, const char *name, const char *value,

@@ -179,7 +179,8 @@ void kafka_load_event(rd_kafka_t *producer, const struct config *config,
     const struct config_list *topics = &config->input_topics;
     const char *topic = topics->items[event->is_send ? 0 : topics->count - 1];
 
-    while (rd_kafka_producev(
+    /* librdkafka's macros check their types by GNU statement expressions. */
+    while (__extension__ rd_kafka_producev(
                producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(event->key, event->key_size),
                RD_KAFKA_V_VALUE((void *)(uintptr_t)event->value, event->value_size),
                RD_KAFKA_V_TIMESTAMP(event->timestamp_ms), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),

@@ -22,10 +22,12 @@ enum {
 
 static void tell(const struct stage *stage)
 {
-    log_info("progress", "tasks=%lld records=%lld outcomes=%lld corrections=%lld dead_letters=%lld",
+    log_info("progress",
+             "tasks=%lld records=%lld outcomes=%lld corrections=%lld dead_letters=%lld "
+             "inputs_waited_out=%lld",
              atomic_load(&stage->partitions), atomic_load(&stage->records),
              atomic_load(&stage->outcomes), atomic_load(&stage->corrections),
-             atomic_load(&stage->dead_letters));
+             atomic_load(&stage->dead_letters), atomic_load(&stage->inputs_waited_out));
 }
 
 /* The wall clock was read once; a jump since then is told, not followed (DESIGN 3). */

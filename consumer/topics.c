@@ -267,8 +267,10 @@ int topics_prepare(const struct config *config, const struct topics_options *opt
     int code = EXIT_WELL;
 
     prepare.said_ms = start_ms - SAY_EVERY_MS / 2; /* the first word after half of it */
-    while (prepare.client != NULL && !ready(&prepare, &code) && code == EXIT_WELL) {
+    while (prepare.client != NULL && code == EXIT_WELL && !ready(&prepare, &code)) {
         int64_t now_ms = clock_monotonic_ms();
+        if (code != EXIT_WELL)
+            break;
         if (now_ms - prepare.said_ms >= SAY_EVERY_MS && prepare.trouble[0] != 0) {
             log_warn("waiting", "%s brokers=%s waited_s=%lld", prepare.trouble,
                      kafka_brokers(config), (long long)(now_ms - start_ms) / 1000);

@@ -112,7 +112,7 @@ static int64_t timestamp_of(const rd_kafka_message_t *message, const struct wate
 /* Which input is next; waiting is timed here, decided in merge.c. */
 static int choose(struct inside *inside, struct holding *holding)
 {
-    struct merge_input inputs[INPUTS_MAX] = {0};
+    struct merge_input inputs[INPUTS_MAX]; /* only inlet_count of them are ever looked at */
     int64_t now_ms = 0;
     bool other = false;
     int chosen;
@@ -120,13 +120,12 @@ static int choose(struct inside *inside, struct holding *holding)
     for (size_t i = 0; i < holding->inlet_count; i++) {
         struct inlet *inlet = &holding->inlets[i];
         const rd_kafka_message_t *message = head(inside, holding, inlet);
+        inputs[i] = (struct merge_input){.state = inlet->at_end ? MERGE_END : MERGE_UNKNOWN};
         if (message != NULL) {
             inputs[i].state = MERGE_HEAD;
             inputs[i].timestamp_ms = timestamp_of(message, &holding->lane.task.watermark, i);
             inlet->wait_since_ms = 0;
             other = true;
-        } else {
-            inputs[i].state = inlet->at_end ? MERGE_END : MERGE_UNKNOWN;
         }
     }
     for (size_t i = 0; i < holding->inlet_count; i++) {
@@ -146,6 +145,7 @@ static int choose(struct inside *inside, struct holding *holding)
                      "does not answer; going on without it\"",
                      holding->inlets[i].topic, holding->lane.partition,
                      (long long)inside->config->input_wait_max_ms);
+            atomic_fetch_add(&inside->stage->inputs_waited_out, 1);
             holding->inlets[i].wait_since_ms = -inside->config->input_wait_max_ms; /* told once */
         }
     return chosen;

@@ -23,6 +23,7 @@ struct stage {
     atomic_bool stop;                        /* finish, commit, leave */
     atomic_int code;                         /* worst exit code of a worker */
     atomic_llong partitions;                 /* restored and consuming, all workers */
+    atomic_llong inputs_waited_out;
     atomic_llong outcomes, corrections, dead_letters, records; /* landed */
 };
 

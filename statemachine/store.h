@@ -33,7 +33,7 @@ struct store *store_new(hash_fn *hash, uint64_t seed);
 void store_free(struct store **store);
 
 /*
- * Finds a record. Its texts are borrowed from the store, until the next landing or undoing.
+ * Finds a record. Its texts are borrowed from the store, until its next change.
  * False, with *place good for store_put(), where there is none.
  */
 bool store_find(const struct store *store, struct message_key key, struct place *place,

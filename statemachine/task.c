@@ -27,10 +27,14 @@ static void keep(struct task *task, struct place place, struct happening *happen
 {
     struct message_key key = {.id = happening->id, .channel = happening->table->index};
 
-    if (happening->effects.forgets)
+    if (happening->effects.forgets) {
         store_forget(task->store, key, place);
-    else
+        happening->record.attributes = (struct text){0}; /* the pool may have dropped them */
+        happening->record.reason = (struct text){0};
+        happening->record.topic = (struct text){0};
+    } else {
         store_put(task->store, key, place, &happening->record, happening->effects.wake_ms);
+    }
 }
 
 bool task_fire(struct task *task, int64_t until_ms, struct happening *happening)

@@ -247,8 +247,7 @@ static void librdkafkas_properties_pass_through(void **state)
     must_set(desk, "bootstrap.servers=two:9092");
     must_set(desk, "fetch.max.bytes=1234567");
     conf = config_kafka(&desk->config);
-    assert_int_equal(rd_kafka_conf_get(conf, "bootstrap.servers", value, &size),
-                     RD_KAFKA_CONF_OK);
+    assert_int_equal(rd_kafka_conf_get(conf, "bootstrap.servers", value, &size), RD_KAFKA_CONF_OK);
     assert_string_equal(value, "two:9092");
     size = sizeof(value);
     assert_int_equal(rd_kafka_conf_get(conf, "fetch.max.bytes", value, &size), RD_KAFKA_CONF_OK);

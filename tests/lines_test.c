@@ -19,8 +19,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-static size_t read_most = SIZE_MAX;      /* bytes a read gives at most */
-static int read_interrupted;             /* so many reads find a signal first */
+static size_t read_most = SIZE_MAX;         /* bytes a read gives at most */
+static int read_interrupted;                /* so many reads find a signal first */
 static uint64_t read_fails_at = UINT64_MAX; /* the disk is bad from this byte on */
 static uint64_t read_sum;
 

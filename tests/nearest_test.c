@@ -60,7 +60,7 @@ static void a_name_over_64_bytes_is_far_from_everything(void **state)
 
 static void the_nearest_is_suggested_and_nonsense_is_not(void **state)
 {
-    static const char *const names[] = {"sms",     "email",   "push",     "rcs", "whatsapp",
+    static const char *const names[] = {"sms",     "email",   "push",      "rcs",    "whatsapp",
                                         "DELIVRD", "UNDELIV", "DELIVERED", "workers"};
     static const struct {
         const char *name;

@@ -82,8 +82,7 @@ static void some_record(struct random *random, struct record *record)
             .conflict = random_below(random, 2) != 0,
         };
     }
-    record->seen_count = random_below(random, 8) == 0 ? SEEN_MAX
-                                                      : (uint8_t)random_below(random, 6);
+    record->seen_count = random_below(random, 8) == 0 ? SEEN_MAX : (uint8_t)random_below(random, 6);
     for (uint8_t i = 0; i < record->seen_count; i++)
         record->seen[i] = (struct seen){.at_ms = some_time(random), .status = i};
 }

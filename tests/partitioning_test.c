@@ -64,9 +64,9 @@ static void fnv1a_is_that_of_go(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         int32_t absolute = (int32_t)(0 - cases[i].hash); /* all of them are negative */
         assert_int_equal(hash_of(PARTITIONER_FNV1A, cases[i].key), absolute);
-        assert_int_equal(partition_of(PARTITIONER_FNV1A, (const uint8_t *)cases[i].key,
-                                      strlen(cases[i].key), 7),
-                         absolute % 7);
+        assert_int_equal(
+            partition_of(PARTITIONER_FNV1A, (const uint8_t *)cases[i].key, strlen(cases[i].key), 7),
+            absolute % 7);
     }
 }
 

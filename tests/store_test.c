@@ -190,10 +190,10 @@ static uint32_t check_first(struct place *place)
         return KEYS;
     }
     assert_int_equal(store_next_deadline(store), model.now[first].wake_ms);
-    assert_false(store_first_due(store, model.now[first].wake_ms - 1, &deadline_ms, &key, place,
-                                 &record));
-    assert_true(store_first_due(store, model.now[first].wake_ms, &deadline_ms, &key, place,
-                                &record));
+    assert_false(
+        store_first_due(store, model.now[first].wake_ms - 1, &deadline_ms, &key, place, &record));
+    assert_true(
+        store_first_due(store, model.now[first].wake_ms, &deadline_ms, &key, place, &record));
     assert_int_equal(deadline_ms, model.now[first].wake_ms);
     if (number_of(key) != first)
         fail_msg("key %u fires before %u", number_of(key), first);
@@ -475,7 +475,8 @@ static double mean_bytes(bool settled)
         if (message >= LEAST && message < MOST && message % EACH == 0) {
             struct store_size size = store_measure(store);
             sum += (double)(size.records_bytes + size.index_bytes + size.timers_bytes +
-                            size.texts_bytes + size.journal_bytes) / (double)size.records;
+                            size.texts_bytes + size.journal_bytes) /
+                   (double)size.records;
             samples++;
         }
     }

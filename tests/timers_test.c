@@ -13,9 +13,9 @@ enum { HANDLES = 40000 };
 
 /* Who owns the entries: where each is, and by what equal deadlines are ordered. */
 struct owner {
-    uint32_t places[HANDLES + 1];    /* as told by `moved`; 0: not in the heap */
-    uint32_t keys[HANDLES + 1];      /* all different */
-    int64_t deadlines[HANDLES + 1];  /* the model */
+    uint32_t places[HANDLES + 1];   /* as told by `moved`; 0: not in the heap */
+    uint32_t keys[HANDLES + 1];     /* all different */
+    int64_t deadlines[HANDLES + 1]; /* the model */
     size_t count;
 };
 
