@@ -18,7 +18,7 @@ struct happening {
     struct text id;      /* points into id_bytes */
     int64_t deadline_ms; /* of task_fire() only: the deadline that fired */
     struct effects effects;
-    struct record record; /* afterwards; its texts are good until the next call, gone if forgotten */
+    struct record record; /* afterwards; texts good until the next call, none if forgotten */
     uint8_t id_bytes[MESSAGE_ID_MAX];
 };
 

@@ -1,6 +1,6 @@
 /*
- * scenario_test.c: tells every .scenario file in tests/scenarios to a task with the built-in tables,
- * and compares what happens with what the story says.
+ * scenario_test.c: tells every .scenario file in tests/scenarios to a task with the built-in
+ * tables, and compares what happens with what the story says.
  *
  * Not here: the broker (tests/broker tells stories of its own) and bytes (a scenario speaks of
  * events, not of JSON). tests/scenarios/README.md says it for those who write one; in short:
@@ -309,13 +309,14 @@ static bool parse_effect(struct teller *teller, size_t at, struct expectation *t
         }
     }
     if ((told->outcome != NULL) != (told->revision > 0))
-        return wrong(teller, "an outcome has a revision, and only an outcome: outcome O revision N");
+        return wrong(teller, "an outcome has a revision, and nothing else: outcome O revision N");
     return true;
 }
 
 static struct expectation nothing_told(void)
 {
-    return (struct expectation){.settled_ms = TIME_NONE, .sent_ms = TIME_NONE, .life_ms = TIME_NONE};
+    return (struct expectation){
+        .settled_ms = TIME_NONE, .sent_ms = TIME_NONE, .life_ms = TIME_NONE};
 }
 
 /* Whatever falls due by then has been told before this line. */
@@ -630,8 +631,8 @@ static void a_story_that_is_not_true_is_told_with_line_expectation_and_fact(void
          ":3: expected no conflict"},
         {"channel sms\nat 0s send+DELIVRD -> DELIVRD opened outcome delivered revision 1 unsent",
          ":2: expected unsent, got send_seen"},
-        {"channel sms\nat 0s send+DELIVRD -> DELIVRD opened outcome delivered revision 1 settled 1s",
-         ":2: expected settled 1.000s, got 0.000s"},
+        {"channel sms\nat 0s send+DELIVRD -> DELIVRD opened outcome delivered revision 1 "
+         "settled 1s", ":2: expected settled 1.000s, got 0.000s"},
         {"channel sms\nat 0s send+SENT -> SENT opened sent 2s", ":2: expected sent 2.000s"},
         {"channel sms\nat 0s send+SENT -> SENT opened life 2s", ":2: expected life 2.000s"},
         {"channel sms\nat 0s send+SENT reason a -> SENT opened reason b", ":2: expected reason b, "

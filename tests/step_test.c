@@ -538,7 +538,7 @@ static void an_outcome_falls_due_by_status_deadline_or_hold(void **state)
         {20, 50, 300, false, READ, 0, 0, 0, false, 20, SETTLED_BY_ORPHAN, 20, "held"},
         {20, 50, 300, false, READ, 0, 0, 19, false, 20, SETTLED_BY_ORPHAN, 20, "one short"},
         {20, 50, 300, false, READ, 0, 0, 20, true, 0, SETTLED_BY_ORPHAN, 20, "the hold ended"},
-        {20, 50, 300, false, READ, 0, 7, 30, true, 0, SETTLED_BY_ORPHAN, 20, "later than it fell due"},
+        {20, 50, 300, false, READ, 0, 7, 30, true, 0, SETTLED_BY_ORPHAN, 20, "later than that"},
         {20, 50, 300, false, READ, 0, 20, 20, true, 0, SETTLED_BY_STATUS, 20, "no later: H == D"},
         {20, 50, 300, false, READ, 0, 25, 25, true, 0, SETTLED_BY_STATUS, 25, "hold over: H < D"},
         {20, 50, 300, false, READ, 0, 25, 19, false, 20, SETTLED_BY_STATUS, 25,

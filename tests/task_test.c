@@ -105,7 +105,8 @@ static void put_record(struct buffer *out, const struct table *table, struct tex
                        const struct record *record)
 {
     const int64_t facts[] = {
-        record->life_ms, record->first_ts_ms, record->state == STATUS_NONE ? 0 : record->state_ts_ms,
+        record->life_ms, record->first_ts_ms,
+        record->state == STATUS_NONE ? 0 : record->state_ts_ms,
         record->send_seen ? record->sent_at_ms : 0,
         record->attributes.size > 0 ? record->attributes_at_ms : 0,
         record->reason.size > 0 ? record->reason_at_ms : 0,
@@ -365,7 +366,7 @@ static void every_event_is_counted_in_one_class(void **state)
     task_release(&task);
 }
 
-/* A cut: land in the middle of firing, with the record not yet taken, and go on as after a start. */
+/* A cut: land in the middle of firing, the record not yet taken; then go on as after a start. */
 static void take_with_cuts(struct task *task, const struct taken *taken, struct buffer *log)
 {
     static struct happening happening;
@@ -548,6 +549,7 @@ static void fold(const struct task *task, struct task *folded)
         static struct record record;
         struct message_key key;
         bool there = store_touched_at(task->store, i, &key, &record);
+        record.attributes.ref = record.reason.ref = record.topic.ref = 0; /* of the other pool */
         if (there)
             task_restore(folded, tables.rows[key.channel], key.id, &record);
         else

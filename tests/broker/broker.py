@@ -205,8 +205,8 @@ class Stage:
         code, took = self.wait_exit()
         require(code == 0, f"SIGTERM ended it with {code}; {self.tail()}")
         require(took < 5, f"SIGTERM took {took:.1f} s; {self.tail()}")
-        return {key: int(value) for key, value in self.events("progress")[-1].items()
-                if key not in ("level", "time")}
+        last = (self.events("progress") or [{}])[-1]  # none: it had not begun
+        return {key: int(value) for key, value in last.items() if key not in ("level", "time")}
 
 
 def replay(broker, *words, dead_letters, inputs=None, now=None):
