@@ -169,7 +169,7 @@ static bool earliest(struct inside *inside, const char *topic, int32_t partition
 /* Is the memory that was kept through the rebalance what the committed offsets say? */
 static bool kept(const struct holding *holding, const rd_kafka_topic_partition_list_t *committed)
 {
-    if (!holding->fenced_off)
+    if (!holding->fenced_off || holding->doubtful)
         return false;
     for (size_t i = 0; i < holding->inlet_count; i++) {
         const rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_find(

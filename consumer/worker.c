@@ -383,15 +383,16 @@ static void find_out(struct inside *inside)
             landed = true;
         } else if (takeover_number(row) != holding->transaction &&
                    !(row->offset < 0 && holding->transaction == 0)) {
-            log_error("offsets_not_ours",
-                      "partition=%d transaction=%" PRIu64 " committed=%" PRIu64
-                      " hint=\"another process has this partition\"",
-                      holding->lane.partition, holding->transaction + 1, takeover_number(row));
-            inside->code = EXIT_WORLD;
+            /* Not a fault: this process slept. The group will say so soon, and until then its
+             * generation refuses what we commit; what was ours is restored by whoever has it. */
+            log_warn("task_moved",
+                     "partition=%d transaction=%" PRIu64 " committed=%" PRIu64
+                     " hint=\"another process has taken this partition\"",
+                     holding->lane.partition, holding->transaction + 1, takeover_number(row));
         }
     }
     rd_kafka_topic_partition_list_destroy(committed);
-    if (!known || inside->code != EXIT_WELL)
+    if (!known)
         return;
     log_info("transaction_resolved", "worker=%d verdict=%s", inside->worker->number,
              landed ? "landed" : "undone");
@@ -401,6 +402,9 @@ static void find_out(struct inside *inside)
         undo(inside);
         takeover_rewind(inside);
     }
+    /* The number may by chance be the next owner's first: only a commit of ours proves more. */
+    for (size_t i = 0; i < inside->holding_count; i++)
+        inside->holdings[i]->doubtful = true;
 }
 
 static void commit(struct inside *inside)

@@ -417,6 +417,8 @@ def main(test):
     upshot()
     if os.environ.get("UPSHOT_BROKER_TEST") != sys.argv[0]:
         os.environ["UPSHOT_BROKER_TEST"] = sys.argv[0]
+        # A transaction of a process that sleeps is aborted when it is due, not up to 10 s later.
+        os.environ["KAFKA_EXTRA"] = "transaction.abort.timed.out.transaction.cleanup.interval.ms=500"
         os.execv(KAFKA, [KAFKA, "run", "--", sys.executable, *sys.argv])
 
     DIRECTORY = pathlib.Path(tempfile.mkdtemp(prefix="upshot-broker."))
