@@ -149,10 +149,13 @@ static void emit_state(struct inside *inside, const struct holding *holding)
     emit_control(inside, holding);
 }
 
-static void add_offsets(rd_kafka_topic_partition_list_t *offsets, const struct holding *holding)
+/* Metadata: the transaction's number, and whose it is, for the next owner may count the same. */
+static void add_offsets(const struct inside *inside, rd_kafka_topic_partition_list_t *offsets,
+                        const struct holding *holding)
 {
-    char number[32];
-    int size = snprintf(number, sizeof(number), "%" PRIu64, holding->transaction + 1);
+    char number[64];
+    int size = snprintf(number, sizeof(number), "%" PRIu64 "/%s", holding->transaction + 1,
+                        inside->stage->random);
 
     for (size_t i = 0; i < holding->inlet_count; i++) {
         rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_add(
@@ -172,7 +175,7 @@ enum verdict_of_commit emit_commit(struct inside *inside)
     for (size_t i = 0; i < inside->holding_count; i++)
         if (inside->holdings[i]->touched) {
             emit_state(inside, inside->holdings[i]);
-            add_offsets(offsets, inside->holdings[i]);
+            add_offsets(inside, offsets, inside->holdings[i]);
         }
     verdict = transaction_commit(&inside->transaction, offsets, inside->generation);
     rd_kafka_topic_partition_list_destroy(offsets);

@@ -88,7 +88,6 @@ void holding_land(struct holding *holding)
     if (holding->touched)
         holding->transaction++;
     holding->touched = false;
-    holding->doubtful = false;
     for (size_t i = 0; i < holding->inlet_count; i++)
         holding->inlets[i].landed_next = holding->inlets[i].next;
 }

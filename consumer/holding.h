@@ -33,7 +33,6 @@ struct holding {
     bool running;         /* restored: takes records */
     bool touched;         /* by the open transaction */
     bool fenced_off;      /* revoked: kept in case it comes back */
-    bool doubtful;        /* an unclear transaction since the last commit: not to be kept */
     uint64_t transaction; /* number of the last transaction that landed */
     size_t inlet_count;
     struct inlet inlets[]; /* in the order of input.topics */

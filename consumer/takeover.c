@@ -68,12 +68,23 @@ uint64_t takeover_number(const rd_kafka_topic_partition_t *offset)
     uint64_t number = 0;
     const char *digits = offset->metadata;
 
-    for (size_t i = 0; i < offset->metadata_size && i < 20; i++) {
+    for (size_t i = 0; i < offset->metadata_size && i < 20 && digits[i] != '/'; i++) {
         if (digits[i] < '0' || digits[i] > '9')
             return 0; /* somebody else's: the offsets were set by hand */
         number = number * 10 + (uint64_t)(digits[i] - '0');
     }
     return number;
+}
+
+bool takeover_is_ours(const struct inside *inside, const rd_kafka_topic_partition_t *offset)
+{
+    const char *slash =
+        offset->metadata_size == 0 ? NULL : memchr(offset->metadata, '/', offset->metadata_size);
+    const char *end = (const char *)offset->metadata + offset->metadata_size;
+    size_t size = strlen(inside->stage->random);
+
+    return slash != NULL && (size_t)(end - slash - 1) == size &&
+           memcmp(slash + 1, inside->stage->random, size) == 0;
 }
 
 rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
@@ -169,7 +180,7 @@ static bool earliest(struct inside *inside, const char *topic, int32_t partition
 /* Is the memory that was kept through the rebalance what the committed offsets say? */
 static bool kept(const struct holding *holding, const rd_kafka_topic_partition_list_t *committed)
 {
-    if (!holding->fenced_off || holding->doubtful)
+    if (!holding->fenced_off)
         return false;
     for (size_t i = 0; i < holding->inlet_count; i++) {
         const rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_find(

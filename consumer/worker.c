@@ -379,7 +379,7 @@ static void find_out(struct inside *inside)
         if (!holding->touched)
             continue;
         known = true;
-        if (takeover_number(row) == holding->transaction + 1) {
+        if (takeover_number(row) == holding->transaction + 1 && takeover_is_ours(inside, row)) {
             landed = true;
         } else if (takeover_number(row) != holding->transaction &&
                    !(row->offset < 0 && holding->transaction == 0)) {
@@ -402,9 +402,6 @@ static void find_out(struct inside *inside)
         undo(inside);
         takeover_rewind(inside);
     }
-    /* The number may by chance be the next owner's first: only a commit of ours proves more. */
-    for (size_t i = 0; i < inside->holding_count; i++)
-        inside->holdings[i]->doubtful = true;
 }
 
 static void commit(struct inside *inside)

@@ -66,6 +66,9 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside);
 /* The transaction's number in an offset's metadata; 0: there is none. */
 uint64_t takeover_number(const rd_kafka_topic_partition_t *offset);
 
+/* True where this very process wrote the offset. */
+bool takeover_is_ours(const struct inside *inside, const rd_kafka_topic_partition_t *offset);
+
 /* ---- emit.c ---- */
 
 /* Topic handles for a new producer. */
