@@ -57,6 +57,8 @@ static const struct {
     {"isolation.level", "inputs are read committed"},
     {"auto.offset.reset", "the first start is from the earliest record"},
     {"enable.partition.eof", "upshot needs to see the end of each input"},
+    {"batch.size", "it follows from the output topics' max.message.bytes"},
+    {"message.max.bytes", "it follows from the output topics' max.message.bytes"},
     {"partition.assignment.strategy", "range, so that inputs stay together"},
 };
 

@@ -67,33 +67,68 @@ static size_t headers_size(const rd_kafka_headers_t *headers)
     return total;
 }
 
+/* What of a record fits into the dead-letter topic: all of it, nearly always. */
+struct cut {
+    size_t key_size, value_size;
+    rd_kafka_headers_t *headers; /* the original ones, or none where they do not fit */
+    bool cut;
+};
+
+static struct cut cut_to_fit(const rd_kafka_message_t *message, size_t most)
+{
+    struct cut cut = {.key_size = message->key_len, .value_size = message->len};
+    rd_kafka_headers_t *original;
+    size_t room = most > LETTER_OVERHEAD ? most - LETTER_OVERHEAD : 0;
+    size_t headers_bytes;
+
+    if (rd_kafka_message_headers(message, &original) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        cut.headers = rd_kafka_headers_copy(original);
+    else
+        cut.headers = rd_kafka_headers_new(5);
+    headers_bytes = headers_size(cut.headers);
+    if (headers_bytes > room) {
+        rd_kafka_headers_destroy(cut.headers);
+        cut.headers = rd_kafka_headers_new(5);
+        headers_bytes = 0;
+        cut.cut = true;
+    }
+    room -= headers_bytes;
+    if (cut.key_size > room) {
+        cut.key_size = room;
+        cut.cut = true;
+    }
+    room -= cut.key_size;
+    if (cut.value_size > room) {
+        cut.value_size = room;
+        cut.cut = true;
+    }
+    return cut;
+}
+
 static void on_dead_letter(void *context, const struct lane *lane, const struct incoming *incoming,
                            enum reason reason, const char *detail)
 {
     struct inside *inside = context;
     const rd_kafka_message_t *message = incoming->origin;
     const char *topic = rd_kafka_topic_name(message->rkt);
-    rd_kafka_headers_t *headers = NULL;
+    struct cut cut = cut_to_fit(message, (size_t)inside->stage->facts.dead_letter_max_bytes);
     struct header ours[4];
-    size_t count, taken, kept = message->len;
-    size_t most = (size_t)inside->stage->facts.dead_letter_max_bytes;
+    char full_size[32];
+    size_t count;
 
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        headers = rd_kafka_headers_copy(headers);
-    else
-        headers = rd_kafka_headers_new(4);
-    taken = message->key_len + headers_size(headers) + LETTER_OVERHEAD;
-    if (kept + taken > most)
-        kept = most > taken ? most - taken : 0;
     buffer_clear(&inside->header_store);
-    count =
-        dead_letter_headers(ours, &inside->header_store, reason, detail, (const uint8_t *)topic,
-                            strlen(topic), message->partition, message->offset, message->len, kept);
+    count = dead_letter_headers(ours, &inside->header_store, reason, detail, (const uint8_t *)topic,
+                                strlen(topic), message->partition, message->offset, message->len,
+                                message->len);
     for (size_t i = 0; i < count; i++)
-        rd_kafka_header_add(headers, (const char *)ours[i].name, (ssize_t)ours[i].name_size,
+        rd_kafka_header_add(cut.headers, (const char *)ours[i].name, (ssize_t)ours[i].name_size,
                             ours[i].value, (ssize_t)ours[i].value_size);
+    if (cut.cut) {
+        snprintf(full_size, sizeof(full_size), "%zu", message->len);
+        rd_kafka_header_add(cut.headers, HEADER_CUT, -1, full_size, -1);
+    }
     transaction_produce(&inside->transaction, inside->dead_letters, lane->partition, message->key,
-                        message->key_len, message->payload, kept, headers);
+                        cut.key_size, message->payload, cut.value_size, cut.headers);
 }
 
 struct sink emit_sink(struct inside *inside)
@@ -154,8 +189,8 @@ static void add_offsets(const struct inside *inside, rd_kafka_topic_partition_li
                         const struct holding *holding)
 {
     char number[64];
-    int size = snprintf(number, sizeof(number), "%" PRIu64 "/%s", holding->transaction + 1,
-                        inside->stage->random);
+    int size =
+        snprintf(number, sizeof(number), "%" PRIu64 "/%s", holding->transaction + 1, inside->token);
 
     for (size_t i = 0; i < holding->inlet_count; i++) {
         rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_add(

@@ -96,6 +96,8 @@ void holding_undo(struct holding *holding)
 {
     lane_undo(&holding->lane);
     holding->touched = false;
+    holding_rewind(
+        holding); /* undone records are read again: the one is no use without the other */
 }
 
 void holding_take_control(struct holding *holding, const struct control *control)

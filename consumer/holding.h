@@ -24,6 +24,8 @@ struct inlet {
     int64_t landed_next;
     bool at_end;            /* all up to the last stable offset was taken */
     int64_t quiet_since_ms; /* monotonic: first known end, or last record; 0: neither yet */
+    int64_t end_asked_ms;   /* monotonic: when the end was last asked for; 0: not since */
+    bool end_was_real;      /* and nothing lay beyond it */
     int64_t wait_since_ms;  /* monotonic: since when others wait for it; 0: they do not */
 };
 
@@ -52,7 +54,7 @@ void holding_disconnect(struct holding *holding);
 /* Throws away what was fetched, and goes back to where the last landed transaction ended. */
 void holding_rewind(struct holding *holding);
 
-/* Everything of the open transaction stays / goes. */
+/* Everything of the open transaction stays / goes, the places in the inputs included. */
 void holding_land(struct holding *holding);
 void holding_undo(struct holding *holding);
 

@@ -143,18 +143,21 @@ rd_kafka_t *kafka_restorer(const struct config *config)
     return client;
 }
 
-rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id, void *opaque,
+rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
+                           int64_t batch_bytes, void *opaque,
                            void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *))
 {
     rd_kafka_conf_t *conf = base(config);
+    char bytes[32];
 
+    snprintf(bytes, sizeof(bytes), "%lld", (long long)batch_bytes);
     demand(conf, "transactional.id", transactional_id);
+    demand(conf, "batch.size", bytes);
+    demand(conf, "message.max.bytes", "1000000000"); /* the topics' own limits hold, see emit.c */
     prefer(conf, config, "transaction.timeout.ms", "15000");
     prefer(conf, config, "linger.ms", "5");
-    prefer(conf, config, "batch.size", "1000000");
     prefer(conf, config, "queue.buffering.max.messages", "2000000");
     prefer(conf, config, "queue.buffering.max.kbytes", "1048576");
-    prefer(conf, config, "message.max.bytes", "16777216");
     prefer(conf, config, "compression.type", "lz4");
     prefer(conf, config, "retry.backoff.ms", "20");
     rd_kafka_conf_set_opaque(conf, opaque);

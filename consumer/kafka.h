@@ -24,8 +24,12 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
 /* Reads the state topic: read committed, never a member of any group. */
 rd_kafka_t *kafka_restorer(const struct config *config);
 
-/* A transactional producer; `on_delivery` sees each record that could not be delivered. */
-rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id, void *opaque,
+/*
+ * A transactional producer, whose batches keep within batch_bytes: a broker's limit holds for whole
+ * batches, and librdkafka does not split one that was refused. `on_delivery` sees what became of each record.
+ */
+rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
+                           int64_t batch_bytes, void *opaque,
                            void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *));
 
 /* A plain producer of events, keyed as Java does (murmur2): for gen and the demo. */

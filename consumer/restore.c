@@ -2,6 +2,7 @@
 #include "consumer/restore.h"
 
 #include "consumer/clock.h"
+#include "consumer/hash.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "statemachine/memory.h"
@@ -90,6 +91,7 @@ bool restore_add(struct restore *restore, struct restore_job *job, struct lane *
         return false;
     }
     memset(job, 0, sizeof(*job));
+    intern_init(&job->gone, hash_bytes, hash_seed());
     job->lane = lane;
     job->target = high;
     job->next = low;
@@ -105,6 +107,7 @@ void restore_drop(struct restore *restore, struct restore_job *job)
 {
     for (size_t i = 0; i < restore->job_count; i++)
         if (restore->jobs[i] == job) {
+            intern_release(&job->gone);
             restore->jobs[i] = restore->jobs[--restore->job_count];
             if (!job->done)
                 reassign(restore);
@@ -128,6 +131,28 @@ static bool refuse(const struct restore *restore, const rd_kafka_message_t *mess
     return false;
 }
 
+/* A set of keys: only the newest record of each counts, older ones are on their way out. */
+static void gone_add(struct restore_job *job, const rd_kafka_message_t *message)
+{
+    intern_hold(&job->gone,
+                (struct text){.bytes = message->key, .size = (uint32_t)message->key_len});
+}
+
+static void gone_remove(struct restore_job *job, const rd_kafka_message_t *message)
+{
+    struct text key = {.bytes = message->key, .size = (uint32_t)message->key_len};
+    size_t before = intern_count(&job->gone);
+    uint32_t ref;
+
+    if (before == 0)
+        return;
+    ref = intern_hold(&job->gone, key).ref;
+    if (intern_count(&job->gone) > before)
+        before++; /* it was not there: only this one use to drop */
+    while (intern_count(&job->gone) == before)
+        intern_drop(&job->gone, ref);
+}
+
 static bool restore_message(struct restore *restore, struct restore_job *job,
                             const rd_kafka_message_t *message, struct text channel, struct text id)
 {
@@ -135,13 +160,14 @@ static bool restore_message(struct restore *restore, struct restore_job *job,
         (struct table *)(uintptr_t)tables_find(restore->tables, channel.bytes, channel.size);
     struct record record;
 
-    if (table == NULL) {
-        if (message->payload != NULL)
-            job->names_gone++;
+    gone_remove(job, message);
+    if (message->payload == NULL) {
+        if (table != NULL)
+            task_restore_gone(&job->lane->task, table, id);
         return true;
     }
-    if (message->payload == NULL) {
-        task_restore_gone(&job->lane->task, table, id);
+    if (table == NULL) {
+        gone_add(job, message);
         return true;
     }
     switch (state_record_decode(message->payload, message->len, table, restore->allow_table_change,
@@ -150,7 +176,7 @@ static bool restore_message(struct restore *restore, struct restore_job *job,
         task_restore(&job->lane->task, table, id, &record);
         return true;
     case STATE_NAMES_GONE:
-        job->names_gone++;
+        gone_add(job, message);
         return true;
     case STATE_TOO_NEW:
         return refuse(restore, message, "a version this program does not know",
@@ -222,6 +248,27 @@ static void tell(struct restore *restore)
     restore->said_ms = now_ms;
 }
 
+static bool names_fit(const struct restore *restore, const struct restore_job *job)
+{
+    size_t gone = intern_count(&job->gone);
+
+    if (gone == 0)
+        return true;
+    if (restore->allow_table_change) {
+        log_warn(
+            "state_dropped",
+            "topic=%s partition=%d messages=%zu hint=\"their channel is no longer in the tables, "
+            "or too many lost names\"",
+            restore->state_topic, job->lane->partition, gone);
+        return true;
+    }
+    log_error("state_names_gone",
+              "topic=%s partition=%d messages=%zu hint=\"the tables no longer have a channel or "
+              "status that these hold: bring it back, or start with --allow-table-change\"",
+              restore->state_topic, job->lane->partition, gone);
+    return false;
+}
+
 enum restore_result restore_poll(struct restore *restore, int wait_ms)
 {
     static _Thread_local rd_kafka_message_t *batch[BATCH];
@@ -244,15 +291,8 @@ enum restore_result restore_poll(struct restore *restore, int wait_ms)
         struct restore_job *job = restore->jobs[i];
         if (job->done || job->next < job->target)
             continue;
-        if (job->names_gone > 0 && !restore->allow_table_change) {
-            log_error("state_names_gone",
-                      "topic=%s partition=%d records=%llu hint=\"the tables no "
-                      "longer have a channel or status that these records hold: bring it back, or "
-                      "start with --allow-table-change\"",
-                      restore->state_topic, job->lane->partition,
-                      (unsigned long long)job->names_gone);
+        if (!names_fit(restore, job))
             return RESTORE_REFUSED;
-        }
         finish(restore, job);
         finished = true;
     }

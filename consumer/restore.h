@@ -19,7 +19,7 @@ struct restore_job {
     int64_t target; /* next offset at which it is whole */
     int64_t next;   /* next offset to read */
     uint64_t records, bytes;
-    uint64_t names_gone; /* records with status names that the tables lack */
+    struct intern gone; /* keys whose newest record has names that the tables lack */
     int64_t started_ms;
 };
 

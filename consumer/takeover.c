@@ -81,10 +81,10 @@ bool takeover_is_ours(const struct inside *inside, const rd_kafka_topic_partitio
     const char *slash =
         offset->metadata_size == 0 ? NULL : memchr(offset->metadata, '/', offset->metadata_size);
     const char *end = (const char *)offset->metadata + offset->metadata_size;
-    size_t size = strlen(inside->stage->random);
+    size_t size = strlen(inside->token);
 
     return slash != NULL && (size_t)(end - slash - 1) == size &&
-           memcmp(slash + 1, inside->stage->random, size) == 0;
+           memcmp(slash + 1, inside->token, size) == 0;
 }
 
 rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
@@ -246,6 +246,7 @@ static bool take_over(struct inside *inside, size_t i,
     struct holding *holding = inside->holdings[i];
 
     if (kept(holding, committed)) {
+        holding_rewind(holding);
         run_holding(inside, holding);
         return true;
     }

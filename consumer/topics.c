@@ -11,12 +11,18 @@
 #include <string.h>
 
 enum {
-    ASK_MS = 4000,       /* one question to a broker */
+    ASK_MS = 1000,       /* one question to a broker */
+    ADMIN_MS = 8000,     /* making a topic takes a broker longer */
     SAY_EVERY_MS = 9000, /* a wait is told at least every 10 s */
-    PAUSE_MS = 500,
+    PAUSE_MS = 250,
 };
 
 enum { MISSING = 0, UNKNOWN = -1 };
+
+enum {
+    DEFAULT_MAX_BYTES = 1048588, /* message.max.bytes of a broker as it comes */
+    LEAST_MAX_BYTES = 32768,     /* an outcome with 62 statuses and the longest names fits */
+};
 
 struct prepare {
     const struct config *config;
@@ -96,8 +102,13 @@ static bool inputs_ready(struct prepare *prepare, int *code)
 
 static rd_kafka_event_t *ask_admin(struct prepare *prepare, rd_kafka_queue_t *queue)
 {
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ASK_MS + 2000);
+    rd_kafka_event_t *event = NULL;
 
+    for (int waited_ms = 0; event == NULL && waited_ms < ADMIN_MS; waited_ms += PAUSE_MS) {
+        event = rd_kafka_queue_poll(queue, PAUSE_MS);
+        if (event == NULL && atomic_load(prepare->options->stop))
+            return NULL;
+    }
     if (event == NULL)
         snprintf(prepare->trouble, sizeof(prepare->trouble),
                  "event=broker_unreachable error=\"no answer\"");
@@ -129,7 +140,7 @@ static bool create(struct prepare *prepare, const char *topic, bool compacted, i
         rd_kafka_NewTopic_set_config(new_topic, "cleanup.policy", "compact");
         rd_kafka_NewTopic_set_config(new_topic, "delete.retention.ms", "86400000");
     }
-    rd_kafka_AdminOptions_set_request_timeout(options, ASK_MS, why, sizeof(why));
+    rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_MS, why, sizeof(why));
     rd_kafka_CreateTopics(prepare->client, &new_topic, 1, options, queue);
     event = ask_admin(prepare, queue);
     if (event != NULL) {
@@ -218,17 +229,43 @@ static char *read_setting(struct prepare *prepare, const char *topic, const char
     return value;
 }
 
+/* A topic's max.message.bytes; the broker's default where it cannot be read. */
+static int64_t max_bytes(struct prepare *prepare, const char *topic)
+{
+    char *setting = read_setting(prepare, topic, "max.message.bytes");
+    int64_t bytes = setting == NULL ? DEFAULT_MAX_BYTES : strtoll(setting, NULL, 10);
+
+    free(setting);
+    return bytes;
+}
+
 static bool settings_fit(struct prepare *prepare, int *code)
 {
-    char *policy, *max;
+    struct topics_facts *facts = prepare->facts;
+    const char *outputs[] = {prepare->config->outcomes_topic, prepare->state_topic};
+    char *policy;
     bool fit = true;
 
-    prepare->facts->dead_letter_max_bytes = 1048588; /* the broker's default */
+    facts->dead_letter_max_bytes = facts->output_max_bytes = DEFAULT_MAX_BYTES;
     if (prepare->options->trust_settings)
         return true;
     policy = read_setting(prepare, prepare->state_topic, "cleanup.policy");
-    max = read_setting(prepare, prepare->config->dead_letters_topic, "max.message.bytes");
+    facts->dead_letter_max_bytes = max_bytes(prepare, prepare->config->dead_letters_topic);
+    facts->output_max_bytes = facts->dead_letter_max_bytes;
+    for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++) {
+        int64_t bytes = max_bytes(prepare, outputs[i]);
+        if (bytes < facts->output_max_bytes)
+            facts->output_max_bytes = bytes;
+    }
     prepare->trouble[0] = 0; /* not being allowed to look is no reason not to run */
+    if (facts->output_max_bytes < LEAST_MAX_BYTES) {
+        log_error("output_too_small",
+                  "max.message.bytes=%lld least=%d hint=\"an outcome with its timeline, or a state "
+                  "record, may not fit: raise max.message.bytes of the output topics\"",
+                  (long long)facts->output_max_bytes, LEAST_MAX_BYTES);
+        *code = EXIT_USAGE;
+        fit = false;
+    }
     if (policy != NULL && strcmp(policy, "compact") != 0) {
         log_error("state_topic_policy",
                   "topic=%s cleanup.policy=%s hint=\"it must be compact: "
@@ -237,10 +274,7 @@ static bool settings_fit(struct prepare *prepare, int *code)
         *code = EXIT_USAGE;
         fit = false;
     }
-    if (max != NULL)
-        prepare->facts->dead_letter_max_bytes = strtoll(max, NULL, 10);
     free(policy);
-    free(max);
     return fit;
 }
 

@@ -19,6 +19,7 @@ struct topics_options {
 struct topics_facts {
     int32_t partitions;
     int64_t dead_letter_max_bytes; /* max.message.bytes of the dead-letter topic */
+    int64_t output_max_bytes;      /* the least of all outputs and the state topic */
 };
 
 /* app.id + ".state"; the caller's. */

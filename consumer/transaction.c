@@ -5,6 +5,7 @@
 #include "consumer/kafka.h"
 #include "consumer/log.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,9 +16,9 @@ enum {
 };
 
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
-                      const char *random, const atomic_bool *stop)
+                      const char *random, int64_t batch_bytes, const atomic_bool *stop)
 {
-    *transaction = (struct transaction){.config = config, .stop = stop};
+    *transaction = (struct transaction){.config = config, .batch_bytes = batch_bytes, .stop = stop};
     snprintf(transaction->id, sizeof(transaction->id), "%s-%s-%d", config->app_id,
              config->instance_id[0] != 0 ? config->instance_id : random, worker);
 }
@@ -101,18 +102,21 @@ static rd_kafka_error_t *call_init(struct transaction *transaction, void *contex
 bool transaction_renew(struct transaction *transaction, int64_t patience_ms)
 {
     int64_t start_ms = clock_monotonic_ms();
+    int pause_ms = 100;
 
     do {
         enum meaning meaning = MEANS_AGAIN;
         throw_away(transaction);
         atomic_store(&transaction->delivery_failed, false);
-        transaction->producer =
-            kafka_producer(transaction->config, transaction->id, transaction, on_delivery);
+        transaction->producer = kafka_producer(transaction->config, transaction->id,
+                                               transaction->batch_bytes, transaction, on_delivery);
         if (transaction->producer == NULL)
             return false;
         meaning = insist(transaction, "init_transactions", call_init, NULL);
         if (meaning == MEANS_DONE)
             return true;
+        poll(NULL, 0, pause_ms); /* refused at once: no use in asking a thousand times a second */
+        pause_ms = pause_ms < 2000 ? pause_ms * 2 : pause_ms;
     } while (!atomic_load(transaction->stop) && clock_monotonic_ms() - start_ms < patience_ms);
     return false;
 }
@@ -141,9 +145,9 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
                          size_t value_size, rd_kafka_headers_t *headers)
 {
     int64_t start_ms = clock_monotonic_ms();
-    rd_kafka_resp_err_t error;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__STATE;
 
-    for (;;) {
+    while (!atomic_load(&transaction->delivery_failed)) { /* after that it can only be aborted */
         rd_kafka_vu_t arguments[] = {
             {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
             {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},

@@ -28,6 +28,7 @@ enum verdict_of_commit {
 struct transaction {
     const struct config *config;
     char id[600]; /* transactional.id */
+    int64_t batch_bytes;
     rd_kafka_t *producer;
     bool open;
     atomic_bool delivery_failed; /* of the open transaction */
@@ -36,7 +37,7 @@ struct transaction {
 
 /* Makes the id; no producer yet. */
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
-                      const char *random, const atomic_bool *stop);
+                      const char *random, int64_t batch_bytes, const atomic_bool *stop);
 void transaction_release(struct transaction *transaction);
 
 /*

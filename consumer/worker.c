@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ enum {
     RESTORE_WAIT_MS = 5,
     RENEW_PATIENCE_MS = 120000,
     ASK_MS = 5000,
+    QUICK_ASK_MS = 500,
 };
 
 int64_t stage_now_ms(const struct stage *stage)
@@ -124,6 +126,9 @@ static int choose(struct inside *inside, struct holding *holding)
         if (message != NULL) {
             inputs[i].state = MERGE_HEAD;
             inputs[i].timestamp_ms = timestamp_of(message, &holding->lane.task.watermark, i);
+            if (inputs[i].timestamp_ms > inside->pump.latest_ms)
+                inputs[i].timestamp_ms =
+                    TIME_NONE; /* a dead letter: it may not block those behind */
             inlet->wait_since_ms = 0;
             other = true;
         }
@@ -249,28 +254,49 @@ static bool take_one(struct inside *inside, struct holding *holding)
     }
     inlet->next = message->offset + 1;
     inlet->quiet_since_ms = 0;
+    inlet->end_asked_ms = 0;
     inlet->at++;
     rd_kafka_message_destroy(message);
     return true;
 }
 
+/*
+ * Is there really nothing more? The end that a fetch has told may be old, when a broker no longer
+ * answers or this process slept: so the end is asked for anew, now and then. Beyond the last stable
+ * offset there may be an open transaction's records: not idle. One unanswered question at a time
+ * delays the worker, and no other is asked for a while.
+ */
+static bool really_at_end(struct inside *inside, const struct holding *holding, struct inlet *inlet,
+                          int64_t now_ms)
+{
+    int64_t low, high, every_ms = inside->config->idle_after_ms / 2;
+
+    if (inlet->end_asked_ms != 0 && now_ms - inlet->end_asked_ms < every_ms)
+        return inlet->end_was_real;
+    if (now_ms < inside->ask_again_ms)
+        return false;
+    inlet->end_was_real = false;
+    if (rd_kafka_query_watermark_offsets(inside->client, inlet->topic, holding->lane.partition,
+                                         &low, &high, QUICK_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        inside->ask_again_ms = now_ms + ASK_MS;
+        return false;
+    }
+    inlet->end_asked_ms = now_ms;
+    inlet->end_was_real = high <= inlet->next;
+    return inlet->end_was_real;
+}
+
 /* An input at its end that has been silent for idle.after no longer holds time back. */
-static bool resting(const struct inside *inside, const struct holding *holding, struct inlet *inlet,
+static bool resting(struct inside *inside, const struct holding *holding, struct inlet *inlet,
                     int64_t now_ms)
 {
-    int64_t low, high;
-
     if (!inlet->at_end || inlet->at < inlet->count)
         return false;
     if (inlet->quiet_since_ms == 0)
         inlet->quiet_since_ms = now_ms;
     if (now_ms - inlet->quiet_since_ms < inside->config->idle_after_ms)
         return false;
-    /* Beyond the last stable offset there may be an open transaction's records: not idle. */
-    if (rd_kafka_get_watermark_offsets(inside->consumer, inlet->topic, holding->lane.partition,
-                                       &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return false;
-    return high <= inlet->next;
+    return really_at_end(inside, holding, inlet, now_ms);
 }
 
 /* Time passes where no record moves it. True when deadlines fired. */
@@ -308,6 +334,24 @@ static bool work(struct inside *inside, struct holding *holding)
     }
     if (inside->pump.budget > 0 && inside->code == EXIT_WELL)
         worked = let_time_pass(inside, holding) || worked;
+    return worked;
+}
+
+/* Every task has its turn; where the budget ends, the next round begins. */
+static bool work_round(struct inside *inside)
+{
+    size_t count = inside->holding_count, first = inside->turn;
+    bool worked = false;
+
+    for (size_t n = 0; n < count && inside->code == EXIT_WELL; n++) {
+        struct holding *holding = inside->holdings[(first + n) % count];
+        if (!holding->running)
+            continue;
+        if (inside->pump.budget <= 0)
+            break;
+        worked = work(inside, holding) || worked;
+        inside->turn = (first + n + 1) % count;
+    }
     return worked;
 }
 
@@ -503,16 +547,14 @@ static bool commit_is_due(const struct inside *inside)
 static void loop(struct inside *inside)
 {
     while (inside->code == EXIT_WELL && !atomic_load(&inside->stage->stop)) {
-        bool worked = false, restoring;
+        bool worked, restoring;
         serve_events(inside);
         handle_rebalance(inside);
         restoring = inside->restore.job_count > 0;
         if (restoring && inside->code == EXIT_WELL)
             takeover_poll(inside, inside->transaction.open ? 0 : RESTORE_WAIT_MS);
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
-        for (size_t i = 0; i < inside->holding_count && inside->code == EXIT_WELL; i++)
-            if (inside->holdings[i]->running)
-                worked = work(inside, inside->holdings[i]) || worked;
+        worked = work_round(inside);
         if (inside->code != EXIT_WELL)
             break;
         if (commit_is_due(inside))
@@ -543,6 +585,15 @@ static bool subscribe(struct inside *inside)
     return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static int64_t batch_bytes(const struct topics_facts *facts)
+{
+    enum { BATCH_BYTES = 1000000, BATCH_FRAME = 1024 };
+
+    return facts->output_max_bytes - BATCH_FRAME < BATCH_BYTES
+               ? facts->output_max_bytes - BATCH_FRAME
+               : BATCH_BYTES;
+}
+
 static bool start(struct inside *inside)
 {
     static const uint64_t one = 1;
@@ -556,7 +607,8 @@ static bool start(struct inside *inside)
     restore_init(&inside->restore, inside->config, &inside->tables, inside->stage->state_topic,
                  inside->stage->allow_table_change);
     transaction_init(&inside->transaction, inside->config, inside->worker->number,
-                     inside->stage->random, &inside->stage->stop);
+                     inside->stage->random, batch_bytes(&inside->stage->facts),
+                     &inside->stage->stop);
     inside->pump.sink = emit_sink(inside);
     inside->pump.budget = inside->config->commit_records;
     if (pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) != 0)
@@ -573,6 +625,7 @@ static bool start(struct inside *inside)
 static void finish(struct inside *inside)
 {
     inside->closing = true;
+    transaction_abort(&inside->transaction); /* left open, it would hold every reader back */
     for (size_t i = 0; i < inside->holding_count; i++) {
         restore_drop(&inside->restore, &inside->holdings[i]->restoring);
         holding_free(&inside->holdings[i]);
@@ -618,6 +671,7 @@ void *worker_main(void *argument)
         .seed = hash_seed(),
         .code = EXIT_WELL,
     };
+    snprintf(inside->token, sizeof(inside->token), "%s-%d", worker->stage->random, worker->number);
     if (start(inside)) {
         log_info("worker_started", "worker=%d transactional_id=%s", worker->number,
                  inside->transaction.id);

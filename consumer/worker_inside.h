@@ -20,6 +20,8 @@ struct inside {
     const struct config *config;
     struct tables tables; /* its own: ghosts are added while it restores */
     uint64_t seed;
+    char token[32]; /* this worker of this process, in the offsets' metadata */
+    size_t turn;    /* which holding begins the next round */
     rd_kafka_t *consumer;
     rd_kafka_t *client; /* reads uncommitted: watermarks */
     rd_kafka_queue_t *events;
@@ -35,8 +37,9 @@ struct inside {
     enum rebalance rebalance; /* noted by the callback, handled by the loop */
     rd_kafka_topic_partition_list_t *rebalanced;
     bool closing;
-    int wake[2];       /* librdkafka writes a byte when a queue gets something */
-    int64_t opened_ms; /* monotonic: when the open transaction was opened */
+    int wake[2];          /* librdkafka writes a byte when a queue gets something */
+    int64_t ask_again_ms; /* monotonic: a broker did not answer; no question before */
+    int64_t opened_ms;    /* monotonic: when the open transaction was opened */
     struct partitioning partitionings[INPUTS_MAX];
     bool partitioners_told;
     struct buffer key, value, header_store;
@@ -66,7 +69,7 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside);
 /* The transaction's number in an offset's metadata; 0: there is none. */
 uint64_t takeover_number(const rd_kafka_topic_partition_t *offset);
 
-/* True where this very process wrote the offset. */
+/* True where this very worker of this very process wrote the offset. */
 bool takeover_is_ours(const struct inside *inside, const rd_kafka_topic_partition_t *offset);
 
 /* ---- emit.c ---- */
