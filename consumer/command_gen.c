@@ -34,7 +34,7 @@ enum {
 
 static const struct argp_option options[] = {
     OPTIONS_OF_CONFIG,
-    {"lives", KEY_LIVES, "N", 0, "messages in all (1000)", 1},
+    {"lives", KEY_LIVES, "N", 0, "messages in all (1000); 0: without end", 1},
     {"seed", KEY_SEED, "N", 0, "the same seed gives the same events (1)", 1},
     {"start", KEY_START, "TIME", 0, "timestamp of the first send (2026-11-23T10:00:00Z)", 1},
     {"rate", KEY_RATE, "N", 0, "sends a second of record time (100)", 1},
@@ -83,6 +83,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_BAD:
         arguments->lives.bad_per_mille = (unsigned)number(state, "bad", value);
+        if (arguments->lives.bad_per_mille > 1000)
+            argp_error(state, "--bad: of 1000 receipts at most 1000");
         return 0;
     case KEY_START:
         if (!instant_parse(value, strlen(value), &arguments->lives.start_ms))
@@ -161,7 +163,7 @@ static int to_kafka(struct lives *lives, const struct config *config)
         kafka_load_event(producer, config, &event);
         produced++;
     }
-    if (rd_kafka_flush(producer, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (rd_kafka_flush(producer, 30000) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         log_error("gen_not_flushed", "left=%d brokers=%s", rd_kafka_outq_len(producer),
                   kafka_brokers(config));
         rd_kafka_destroy(producer);

@@ -12,6 +12,7 @@
 #include <argp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct arguments {
@@ -104,6 +105,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
             argp_error(state, "--to: \"%s\" is no offset, time or duration", value);
         return 0;
     case ARGP_KEY_ARG:
+        for (size_t i = 0; i < arguments->path_count; i++)
+            if (strcmp(value, "-") == 0 && strcmp(arguments->paths[i], "-") == 0)
+                argp_error(state, "standard input can be read only once");
         arguments->paths =
             memory_resize(arguments->paths, arguments->path_count + 1, sizeof(*arguments->paths));
         arguments->paths[arguments->path_count++] = value;
@@ -169,7 +173,8 @@ static void summarise(const struct arguments *arguments, const struct tables *ta
     } else if (!arguments->quiet) {
         summary_text(&out, tables, tally, live, seconds);
     }
-    fwrite(out.bytes, 1, out.size, stderr);
+    if (out.size > 0)
+        fwrite(out.bytes, 1, out.size, stderr);
     buffer_release(&out);
 }
 
@@ -206,6 +211,30 @@ static int replay(struct arguments *arguments, const struct tables *tables, FILE
     return code;
 }
 
+/* Before anything is truncated: is every input there, and is none of them the output? */
+static int look_at_files(const struct arguments *arguments)
+{
+    struct stat letters, input;
+    bool there = arguments->dead_letters != NULL && stat(arguments->dead_letters, &letters) == 0;
+
+    for (size_t i = 0; i < arguments->path_count; i++) {
+        const char *path = arguments->paths[i];
+        if (strcmp(path, "-") == 0)
+            continue;
+        if (stat(path, &input) != 0 || access(path, R_OK) != 0) {
+            fprintf(stderr, "upshot replay: %s: %s\n", path, strerror(errno));
+            return EXIT_WORLD;
+        }
+        if (there && S_ISREG(input.st_mode) && input.st_dev == letters.st_dev &&
+            input.st_ino == letters.st_ino) {
+            fprintf(stderr, "upshot replay: %s is an input: dead letters would overwrite it\n",
+                    path);
+            return EXIT_USAGE;
+        }
+    }
+    return EXIT_WELL;
+}
+
 int command_replay(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -237,6 +266,8 @@ int command_replay(int argc, char **argv)
         fwrite(complaints.bytes, 1, complaints.size, stderr);
         code = EXIT_USAGE;
     }
+    if (code == EXIT_WELL)
+        code = look_at_files(&arguments);
     if (code == EXIT_WELL && arguments.dead_letters != NULL) {
         dead_letters = fopen(arguments.dead_letters, "we");
         if (dead_letters == NULL) {

@@ -150,6 +150,14 @@ static int tell_life(const struct tables *tables, const struct table *table,
     return code;
 }
 
+static void tell_channels(const struct tables *tables, const char *word)
+{
+    fprintf(stderr, "upshot step: there is no channel \"%s\"; there are", word);
+    for (size_t i = 0; i < tables->count; i++)
+        fprintf(stderr, "%s %s", i == 0 ? "" : ",", tables->rows[i]->channel);
+    fprintf(stderr, "\n");
+}
+
 int command_step(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -167,7 +175,7 @@ int command_step(int argc, char **argv)
     int code = EXIT_USAGE;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     if (!channel_files_load(arguments.config.channels_dir[0] == 0 ? NULL
                                                                   : arguments.config.channels_dir,
                             &tables, &complaints)) {
@@ -176,7 +184,7 @@ int command_step(int argc, char **argv)
         table =
             tables_find(&tables, (const uint8_t *)arguments.words[0], strlen(arguments.words[0]));
         if (table == NULL)
-            fprintf(stderr, "upshot step: there is no channel \"%s\"\n", arguments.words[0]);
+            tell_channels(&tables, arguments.words[0]);
         else
             code = tell_life(&tables, table, &arguments);
     }

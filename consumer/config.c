@@ -5,6 +5,7 @@
 #include "schemas/nearest.h"
 #include "statemachine/memory.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -375,9 +376,43 @@ bool config_read_file(struct config *config, const char *path, struct buffer *co
             good = false;
         }
     }
+    if (good && ferror(file)) { /* a directory, a disk: half a configuration is none */
+        complain(complaint, "%s: %s", path, strerror(errno));
+        good = false;
+    }
     free(line);
     fclose(file);
     return good;
+}
+
+/* Kafka's rule for a topic's name. */
+static bool topic_name_good(const char *name)
+{
+    size_t size = strlen(name);
+
+    if (size < 1 || size > 249 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (!isalnum((unsigned char)name[i]) && memchr("._-", name[i], 3) == NULL)
+            return false;
+    return true;
+}
+
+static bool names_good(const struct config *config, const char *state, struct buffer *complaint)
+{
+    const char *names[INPUTS_MAX + 3] = {config->outcomes_topic, config->dead_letters_topic, state};
+    size_t count = 3;
+
+    for (size_t i = 0; i < config->input_topics.count; i++)
+        names[count++] = config->input_topics.items[i];
+    for (size_t i = 0; i < count; i++)
+        if (!topic_name_good(names[i])) {
+            complain(complaint,
+                     "\"%s\" cannot be a topic: letters, digits, . _ and -, 1 to 249 of them",
+                     names[i]);
+            return false;
+        }
+    return true;
 }
 
 bool config_check(const struct config *config, struct buffer *complaint)
@@ -390,6 +425,8 @@ bool config_check(const struct config *config, struct buffer *complaint)
         return false;
     }
     snprintf(state, sizeof(state), "%s.state", config->app_id);
+    if (!names_good(config, state, complaint))
+        return false;
     if (strcmp(outputs[0], outputs[1]) == 0 || strcmp(outputs[0], state) == 0 ||
         strcmp(outputs[1], state) == 0) {
         complain(complaint, "outcomes.topic, dead_letters.topic and %s must be different topics",

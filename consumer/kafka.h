@@ -26,7 +26,8 @@ rd_kafka_t *kafka_restorer(const struct config *config);
 
 /*
  * A transactional producer, whose batches keep within batch_bytes: a broker's limit holds for whole
- * batches, and librdkafka does not split one that was refused. `on_delivery` sees what became of each record.
+ * batches, and librdkafka does not split one that was refused. `on_delivery` sees what became of
+ * each record.
  */
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
                            int64_t batch_bytes, void *opaque,

@@ -30,6 +30,15 @@ static int usage(FILE *out, int code)
     return code;
 }
 
+/* What could not be written was not done: a full disk must not look like success. */
+static int written(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    perror("upshot: stdout");
+    return code == EXIT_WELL ? EXIT_WORLD : code;
+}
+
 int main(int argc, char **argv)
 {
     char name[64];
@@ -40,16 +49,16 @@ int main(int argc, char **argv)
         return usage(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0)
-        return usage(stdout, EXIT_WELL);
+        return written(usage(stdout, EXIT_WELL));
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("upshot %s\n", UPSHOT_VERSION);
-        return EXIT_WELL;
+        return written(EXIT_WELL);
     }
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(argv[1], commands[i].word) == 0) {
             snprintf(name, sizeof(name), "upshot %s", commands[i].word);
             argv[1] = name;
-            return commands[i].run(argc - 1, argv + 1);
+            return written(commands[i].run(argc - 1, argv + 1));
         }
     fprintf(stderr, "upshot: there is no command \"%s\"\n\n", argv[1]);
     return usage(stderr, EXIT_USAGE);

@@ -93,7 +93,7 @@ static void decode_event(struct replay *replay, struct input *input, bool bare)
     input->incoming.detail = input->event_buffer.detail;
 }
 
-/* A bare line: its `at` is its timestamp, file and line its source; it has no key to mismatch. */
+/* A bare line: its `at` is its timestamp, its id its key, file and line its source. */
 static void decode_bare(struct replay *replay, struct input *input)
 {
     struct incoming *incoming = &input->incoming;
@@ -107,6 +107,11 @@ static void decode_bare(struct replay *replay, struct input *input)
         incoming->timestamp_ms = input->last_timestamp_ms;
     incoming->event.timestamp_ms = incoming->timestamp_ms;
     input->envelope.timestamp_ms = incoming->timestamp_ms;
+    if (incoming->reason == REASON_NONE || incoming->reason == REASON_UNKNOWN_CHANNEL ||
+        incoming->reason == REASON_UNKNOWN_STATUS) { /* found good up to its id */
+        input->envelope.key = incoming->event.id.bytes;
+        input->envelope.key_size = incoming->event.id.size;
+    }
 }
 
 /* The line itself as a record's value; nothing else is known of it. */

@@ -12,9 +12,10 @@
 #include "statemachine/memory.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 
-enum { ASK_MS = 5000 };
+enum { ASK_MS = 5000, PAUSE_MS = 200 };
 
 void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
                   rd_kafka_topic_partition_list_t *partitions, void *opaque)
@@ -108,6 +109,7 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
         rd_kafka_topic_partition_list_destroy(list);
         if (atomic_load(&inside->stage->stop))
             return NULL;
+        poll(NULL, 0, PAUSE_MS); /* a coordinator that is loading refuses at once */
     }
 }
 

@@ -461,6 +461,10 @@ static void commit(struct inside *inside)
         undo(inside);
         takeover_rewind(inside);
         poll(NULL, 0, REST_MS); /* what made it fail may need a moment */
+        /* After a failure librdkafka may bump its epoch and deliver what is left of this
+         * transaction within the next one: seen with 2.0.2 when a broker was killed. A new producer
+         * has nothing left, and fences the old one's requests that are still under way. */
+        renew(inside);
         break;
     case COMMIT_UNCLEAR:
         find_out(inside);
@@ -471,7 +475,8 @@ static void commit(struct inside *inside)
 
 static void give_up(struct inside *inside)
 {
-    if (transaction_abort(&inside->transaction) == COMMIT_UNCLEAR)
+    if (transaction_abort(&inside->transaction) == COMMIT_UNCLEAR ||
+        atomic_load(&inside->transaction.delivery_failed))
         renew(inside);
     undo(inside);
     inside->pump.budget = inside->config->commit_records;

@@ -38,9 +38,9 @@ static const struct {
     FIELD(PARTITION, "partition", "is not an integer from 0 to 2147483647"),
     FIELD(OFFSET, "offset", "is not an integer from 0 on"),
     FIELD(TS, "ts", "is not an integer"),
-    FIELD(HEADERS, "headers", "is not an array of at most 64 pairs of name and string or null"),
+    FIELD(HEADERS, "headers", "is not an array of at most 128 pairs of name and string or null"),
     FIELD(HEADERS_B64, "headers_b64",
-          "is not an array of at most 64 pairs of name and base64 or null"),
+          "is not an array of at most 128 pairs of name and base64 or null"),
     FIELD(KEY, "key", "is neither a string nor null"),
     FIELD(KEY_B64, "key_b64", "is neither base64 nor null"),
     FIELD(PAYLOAD, "payload", "could not be decoded"), /* without memory: every kind is taken */

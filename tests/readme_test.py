@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BYTES_A_MESSAGE = 120
+BYTES_A_MESSAGE = 128
 DAYS = {"d": 1, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86400}
 
 

@@ -60,6 +60,30 @@ def main():
         claim("a file gives what standard input gives, but for its name", upshot(
             binary, "replay", "-q", "--to-end-of-time", source)[1].replace(
                 json.dumps(source).encode(), b'"-"') == first)
+        with open(letters, "rb") as file:
+            before = file.read()
+        code, _, said = upshot(binary, "replay", "-q", "--dead-letters", letters, "/nowhere/at/all")
+        with open(letters, "rb") as file:
+            claim("a file that is not there costs no older dead letters",
+                  code == 3 and file.read() == before)
+        code, _, said = upshot(binary, "replay", "-q", "--dead-letters", source, source)
+        claim("dead letters do not overwrite an input, exit 2",
+              code == 2 and os.path.getsize(source) == len(events))
+        code, _, said = upshot(binary, "check", "-F", shelf)
+        claim("a directory is no configuration, exit 2", code == 2 and shelf in said)
+        keyed = os.path.join(shelf, "keyed.jsonl")
+        upshot(binary, "replay", "-q", "--dead-letters", keyed, "-", stdin=(
+            b'{"type":"send","message_id":"m-1","channel":"fax","at":"2026-11-23T10:00:00Z"}\n'))
+        with open(keyed, "rb") as file:
+            claim("a bare line's dead letter has its id as its key",
+                  json.loads(file.read())["key"] == "m-1")
+    code, _, said = upshot(binary, "replay", "-q", "-", "-")
+    claim("standard input is read only once, exit 2", code == 2)
+    code, _, said = upshot(binary, "run", "--dry-run", "-X", "app.id=a/b")
+    claim("a name that cannot be a topic is refused, exit 2", code == 2 and "a/b.state" in said)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([binary, "check"], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    claim("a disk that is full is no success, exit 3", done.returncode == 3)
     code, _, said = upshot(binary, "replay", "/nowhere/at/all")
     claim("a file that is not there is named, exit 3", code == 3 and "/nowhere/at/all" in said)
     code, _, said = upshot(binary, "replay", "-X", "idle.aftr=3s", "-", stdin=b"")

@@ -426,6 +426,8 @@ def decode_event(record, channels):
 
     if not record.key_is_id and record.key != message_id:
         raise DeadLetter("key_mismatch")
+    if record.key_is_id:
+        record.key = message_id
     channel = channels.get(members["channel"].text)
     if channel is None:
         raise DeadLetter("unknown_channel")
@@ -735,6 +737,10 @@ class Replay:
 
     def take(self, index, record, files):
         if skewed(record.timestamp, self.now):
+            try:
+                decode_event(record, self.channels)  # for the key of a bare line
+            except DeadLetter:
+                pass
             self.bury(record, DeadLetter("skewed_time"))
             return
         task = self.tasks.setdefault(record.partition, Task(record.partition, files))
