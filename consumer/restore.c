@@ -22,34 +22,37 @@ void restore_init(struct restore *restore, const struct config *config, struct t
     };
 }
 
-void restore_release(struct restore *restore)
+static size_t count_pending(const struct restore *restore)
 {
-    if (restore->reader != NULL)
-        rd_kafka_destroy(restore->reader);
-    free(restore->jobs);
-    *restore = (struct restore){0};
-}
-
-/* The reader reads exactly the partitions of the jobs, each from where it stands. */
-static bool reassign(struct restore *restore)
-{
-    rd_kafka_topic_partition_list_t *list;
-    rd_kafka_resp_err_t error;
     size_t pending = 0;
 
     for (size_t i = 0; i < restore->job_count; i++)
         pending += !restore->jobs[i]->done;
-    if (pending == 0) {
-        if (restore->reader != NULL)
-            rd_kafka_destroy(restore->reader);
-        restore->reader = NULL;
-        return true;
-    }
-    if (restore->reader == NULL)
-        restore->reader = kafka_restorer(restore->config);
+    return pending;
+}
+
+static void close_reader(struct restore *restore)
+{
+    if (restore->reader != NULL)
+        rd_kafka_destroy(restore->reader);
+    restore->reader = NULL;
+}
+
+/*
+ * A reader is assigned once in its life: librdkafka 2.0.2 stops a partition twice, and asserts,
+ * when an assignment changes while the change before is under way. Tasks that are done or dropped
+ * stay assigned, unheard; new ones get a new reader.
+ */
+static bool open_reader(struct restore *restore)
+{
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t error;
+
+    close_reader(restore);
+    restore->reader = kafka_restorer(restore->config);
     if (restore->reader == NULL)
         return false;
-    list = rd_kafka_topic_partition_list_new((int)pending);
+    list = rd_kafka_topic_partition_list_new((int)restore->job_count);
     for (size_t i = 0; i < restore->job_count; i++)
         if (!restore->jobs[i]->done)
             rd_kafka_topic_partition_list_add(list, restore->state_topic,
@@ -60,7 +63,15 @@ static bool reassign(struct restore *restore)
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_error("restore_failed", "topic=%s error=%s", restore->state_topic,
                   rd_kafka_err2name(error));
+    restore->more = false;
     return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void restore_release(struct restore *restore)
+{
+    close_reader(restore);
+    free(restore->jobs);
+    *restore = (struct restore){0};
 }
 
 static void finish(struct restore *restore, struct restore_job *job)
@@ -100,7 +111,9 @@ bool restore_add(struct restore *restore, struct restore_job *job, struct lane *
     restore->jobs[restore->job_count++] = job;
     if (low >= high)
         finish(restore, job);
-    return reassign(restore);
+    else
+        restore->more = true;
+    return true;
 }
 
 void restore_drop(struct restore *restore, struct restore_job *job)
@@ -109,8 +122,8 @@ void restore_drop(struct restore *restore, struct restore_job *job)
         if (restore->jobs[i] == job) {
             intern_release(&job->gone);
             restore->jobs[i] = restore->jobs[--restore->job_count];
-            if (!job->done)
-                reassign(restore);
+            if (count_pending(restore) == 0)
+                close_reader(restore);
             return;
         }
 }
@@ -274,8 +287,10 @@ enum restore_result restore_poll(struct restore *restore, int wait_ms)
     static _Thread_local rd_kafka_message_t *batch[BATCH];
     rd_kafka_queue_t *queue;
     ssize_t count;
-    bool good = true, finished = false;
+    bool good = true;
 
+    if (restore->more && !open_reader(restore))
+        return RESTORE_FAILED;
     if (restore->reader == NULL)
         return RESTORE_GOING;
     queue = rd_kafka_queue_get_consumer(restore->reader);
@@ -294,10 +309,9 @@ enum restore_result restore_poll(struct restore *restore, int wait_ms)
         if (!names_fit(restore, job))
             return RESTORE_REFUSED;
         finish(restore, job);
-        finished = true;
     }
-    if (finished && !reassign(restore))
-        return RESTORE_FAILED;
+    if (count_pending(restore) == 0)
+        close_reader(restore);
     tell(restore);
     return RESTORE_GOING;
 }

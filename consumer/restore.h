@@ -29,6 +29,7 @@ struct restore {
     const char *state_topic;
     bool allow_table_change;
     rd_kafka_t *reader; /* NULL while there is nothing to restore */
+    bool more;          /* a task came that the reader does not read yet */
     struct restore_job **jobs;
     size_t job_count;
     int64_t said_ms;
