@@ -109,7 +109,8 @@ class Broker:
 
     def consume(self, topic, isolation="read_committed", stay=False):
         command = ["kcat", "-C", "-J", "-q", "-u", "-b", self.bootstrap, "-t", topic,
-                   "-X", f"isolation.level={isolation}", "-X", "topic.metadata.refresh.interval.ms=1000"]
+                   "-X", f"isolation.level={isolation}",
+                   "-X", "topic.metadata.refresh.interval.ms=1000"]
         return subprocess.Popen(command + ([] if stay else ["-e"]), stdout=subprocess.PIPE)
 
     def read(self, topic, isolation="read_committed"):
@@ -121,8 +122,8 @@ class Broker:
 
     def dump(self, topic, path):
         with open(path, "wb") as file:
-            done = subprocess.run(["kcat", "-C", "-J", "-e", "-q", "-b", self.bootstrap, "-t", topic,
-                                   "-X", "isolation.level=read_committed"], stdout=file)
+            done = subprocess.run(["kcat", "-C", "-J", "-e", "-q", "-b", self.bootstrap, "-t",
+                                   topic, "-X", "isolation.level=read_committed"], stdout=file)
         require(done.returncode == 0, f"kcat -C {topic} ended with {done.returncode}")
 
 
@@ -370,7 +371,7 @@ class Follower:
             raise Broken(f"{broken}: {self.letters} of {count}") from None
 
     def wait_verdicts(self, expected, seconds, alive=()):
-        """Until every message's last verdict is the expected one. A wrong one is told at the end."""
+        """Until every last verdict is the expected one; which ones are not is told at the end."""
         left = set(expected.lives)
         size = len(left)
 
@@ -386,9 +387,10 @@ class Follower:
         try:
             wait_for("all verdicts", settled, seconds, every=0.5)
         except Broken as broken:
-            raise Broken(f"{broken}: {len(left)} of {size} are missing or wrong, such as " + ", ".join(
-                f"{':'.join(message)} {self.outcomes.last_verdict(message)} for "
-                f"{expected.last_verdict(message)}" for message in sorted(left)[:5])) from None
+            wrong = ", ".join(f"{':'.join(message)} {self.outcomes.last_verdict(message)} for "
+                              f"{expected.last_verdict(message)}" for message in sorted(left)[:5])
+            raise Broken(f"{broken}: {len(left)} of {size} are missing or wrong, such as {wrong}"
+                         ) from None
 
     def close(self):
         for process, thread in zip(self.processes, self.threads):
@@ -418,7 +420,8 @@ def main(test):
     if os.environ.get("UPSHOT_BROKER_TEST") != sys.argv[0]:
         os.environ["UPSHOT_BROKER_TEST"] = sys.argv[0]
         # A transaction of a process that sleeps is aborted when it is due, not up to 10 s later.
-        os.environ["KAFKA_EXTRA"] = "transaction.abort.timed.out.transaction.cleanup.interval.ms=500"
+        os.environ["KAFKA_EXTRA"] = \
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms=500"
         os.execv(KAFKA, [KAFKA, "run", "--", sys.executable, *sys.argv])
 
     DIRECTORY = pathlib.Path(tempfile.mkdtemp(prefix="upshot-broker."))
