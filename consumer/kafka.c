@@ -165,6 +165,18 @@ rd_kafka_t *kafka_producer(const struct config *config, const char *transactiona
     return make(RD_KAFKA_PRODUCER, conf);
 }
 
+int64_t kafka_timestamp(const rd_kafka_message_t *message, const struct watermark *watermark,
+                        size_t input)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
+
+    if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms >= 0)
+        return timestamp_ms;
+    timestamp_ms = watermark->inputs[input].greatest_ms;
+    return timestamp_ms == TIME_NONE ? 0 : timestamp_ms;
+}
+
 rd_kafka_t *kafka_load(const struct config *config)
 {
     rd_kafka_conf_t *conf = base(config);

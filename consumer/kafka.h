@@ -9,6 +9,7 @@
 
 #include "consumer/config.h"
 #include "consumer/lives.h"
+#include "statemachine/watermark.h"
 
 /* bootstrap.servers as configured, for log lines. */
 const char *kafka_brokers(const struct config *config);
@@ -32,6 +33,13 @@ rd_kafka_t *kafka_restorer(const struct config *config);
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
                            int64_t batch_bytes, void *opaque,
                            void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *));
+
+/*
+ * A record's timestamp; one without has the greatest of its input before it, else 0. The same for
+ * run and for replay, whose outcomes must agree (DESIGN 3).
+ */
+int64_t kafka_timestamp(const rd_kafka_message_t *message, const struct watermark *watermark,
+                        size_t input);
 
 /* A plain producer of events, keyed as Java does (murmur2): for gen and the demo. */
 rd_kafka_t *kafka_load(const struct config *config);

@@ -217,18 +217,6 @@ static const rd_kafka_message_t *head(struct replay *replay, struct range *range
     return NULL;
 }
 
-static int64_t timestamp_of(const rd_kafka_message_t *message, const struct lane *lane,
-                            size_t input)
-{
-    rd_kafka_timestamp_type_t type;
-    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
-
-    if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms >= 0)
-        return timestamp_ms;
-    timestamp_ms = lane->task.watermark.inputs[input].greatest_ms;
-    return timestamp_ms == TIME_NONE ? 0 : timestamp_ms;
-}
-
 static void take(struct replay *replay, struct lane *lane, size_t input,
                  rd_kafka_message_t *message, int64_t timestamp_ms)
 {
@@ -263,7 +251,7 @@ static void pump_partition(struct replay *replay, struct lane *lane)
                 watermark_rest(&lane->task.watermark, i, true);
                 continue;
             }
-            timestamp_ms = timestamp_of(found, lane, i);
+            timestamp_ms = kafka_timestamp(found, &lane->task.watermark, i);
             if (lowest == replay->input_count || timestamp_ms < lowest_ms) {
                 lowest = i;
                 lowest_ms = timestamp_ms;

@@ -98,19 +98,6 @@ static const rd_kafka_message_t *head(struct inside *inside, struct holding *hol
     }
 }
 
-/* Record timestamp; a record without one has that of the record before it. */
-static int64_t timestamp_of(const rd_kafka_message_t *message, const struct watermark *watermark,
-                            size_t input)
-{
-    rd_kafka_timestamp_type_t type;
-    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
-
-    if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms >= 0)
-        return timestamp_ms;
-    timestamp_ms = watermark->inputs[input].greatest_ms;
-    return timestamp_ms == TIME_NONE ? 0 : timestamp_ms;
-}
-
 /* Which input is next; waiting is timed here, decided in merge.c. */
 static int choose(struct inside *inside, struct holding *holding)
 {
@@ -125,7 +112,7 @@ static int choose(struct inside *inside, struct holding *holding)
         inputs[i] = (struct merge_input){.state = inlet->at_end ? MERGE_END : MERGE_UNKNOWN};
         if (message != NULL) {
             inputs[i].state = MERGE_HEAD;
-            inputs[i].timestamp_ms = timestamp_of(message, &holding->lane.task.watermark, i);
+            inputs[i].timestamp_ms = kafka_timestamp(message, &holding->lane.task.watermark, i);
             if (inputs[i].timestamp_ms > inside->pump.latest_ms)
                 inputs[i].timestamp_ms =
                     TIME_NONE; /* a dead letter: it may not block those behind */
@@ -211,7 +198,7 @@ static void decode(struct inside *inside, struct holding *holding, size_t input,
     struct envelope_facts facts = {
         .key = message->key,
         .key_size = message->key_len,
-        .timestamp_ms = timestamp_of(message, &holding->lane.task.watermark, input),
+        .timestamp_ms = kafka_timestamp(message, &holding->lane.task.watermark, input),
         .topic = holding->inlets[input].topic_text,
         .offset = message->offset,
         .partition_is_right = right.partitioner == PARTITIONER_AUTO ? NULL : partition_is_right,

@@ -18,7 +18,6 @@ struct stage {
     char *state_topic;
     char random[17]; /* names a dynamic member's transactional ids */
     bool allow_table_change;
-    bool no_wait;
     int64_t wall_base_ms, monotonic_base_ms; /* one reading of both clocks at start */
     atomic_bool stop;                        /* finish, commit, leave */
     atomic_int code;                         /* worst exit code of a worker */
