@@ -138,7 +138,7 @@ struct sink emit_sink(struct inside *inside)
 
 bool emit_touch(struct inside *inside, struct holding *holding)
 {
-    if (!inside->transaction.open) {
+    if (inside->transaction.state != TRANSACTION_OPEN) {
         if (!transaction_begin(&inside->transaction))
             return false;
         inside->opened_ms = clock_monotonic_ms();
@@ -201,18 +201,15 @@ static void add_offsets(const struct inside *inside, rd_kafka_topic_partition_li
     }
 }
 
-enum verdict_of_commit emit_commit(struct inside *inside)
+void emit_commit(struct inside *inside)
 {
     rd_kafka_topic_partition_list_t *offsets =
         rd_kafka_topic_partition_list_new((int)(inside->holding_count * 2 + 1));
-    enum verdict_of_commit verdict;
 
     for (size_t i = 0; i < inside->holding_count; i++)
         if (inside->holdings[i]->touched) {
             emit_state(inside, inside->holdings[i]);
             add_offsets(inside, offsets, inside->holdings[i]);
         }
-    verdict = transaction_commit(&inside->transaction, offsets, inside->generation);
-    rd_kafka_topic_partition_list_destroy(offsets);
-    return verdict;
+    transaction_commit(&inside->transaction, offsets, inside->generation);
 }

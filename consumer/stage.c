@@ -64,6 +64,12 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
             log_info("stopping", "workers=%zu", count);
         }
         if (stopping_ms != 0 && now_ms - stopping_ms >= STOP_WITHIN_MS) {
+            if (atomic_load(&stage->open_transactions) == 0 &&
+                atomic_load(&stage->code) == EXIT_WELL) {
+                log_info("left",
+                         "hint=\"nothing was open; the broker was too slow to say goodbye\"");
+                _exit(EXIT_WELL);
+            }
             log_error("abandoned", "hint=\"the last transaction could not be finished in time; it "
                                    "is undone, and its records are read again at the next start\"");
             _exit(EXIT_WORLD);

@@ -90,27 +90,42 @@ bool takeover_is_ours(const struct inside *inside, const rd_kafka_topic_partitio
 
 rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
 {
-    for (;;) {
-        rd_kafka_topic_partition_list_t *list =
-            rd_kafka_topic_partition_list_new((int)inside->holding_count * 2 + 1);
-        rd_kafka_resp_err_t error;
-        for (size_t i = 0; i < inside->holding_count; i++)
-            for (size_t j = 0; j < inside->holdings[i]->inlet_count; j++)
-                rd_kafka_topic_partition_list_add(list, inside->holdings[i]->inlets[j].topic,
-                                                  inside->holdings[i]->lane.partition);
-        error = rd_kafka_committed(inside->consumer, list, ASK_MS);
-        for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-            error = list->elems[i].err;
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            return list;
-        /* _TIMED_OUT: a transaction with these offsets is still open; it will end. */
-        log_info("offsets_not_stable", "worker=%d error=%s", inside->worker->number,
-                 rd_kafka_err2name(error));
-        rd_kafka_topic_partition_list_destroy(list);
-        if (atomic_load(&inside->stage->stop))
-            return NULL;
-        poll(NULL, 0, PAUSE_MS); /* a coordinator that is loading refuses at once */
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)inside->holding_count * 2 + 1);
+    rd_kafka_resp_err_t error;
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        for (size_t j = 0; j < inside->holdings[i]->inlet_count; j++)
+            rd_kafka_topic_partition_list_add(list, inside->holdings[i]->inlets[j].topic,
+                                              inside->holdings[i]->lane.partition);
+    error = rd_kafka_committed(inside->consumer, list, ASK_MS);
+    for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        error = list->elems[i].err;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return list;
+    /* _TIMED_OUT: a transaction with these offsets is still open; it will end. */
+    log_info("offsets_not_stable", "worker=%d error=%s", inside->worker->number,
+             rd_kafka_err2name(error));
+    rd_kafka_topic_partition_list_destroy(list);
+    poll(NULL, 0, PAUSE_MS); /* a coordinator that is loading refuses at once */
+    return NULL;
+}
+
+/* The same, as long as it takes; NULL when this worker stops or the assignment is out of date. */
+static rd_kafka_topic_partition_list_t *await_committed(struct inside *inside)
+{
+    rd_kafka_topic_partition_list_t *committed = NULL;
+
+    while (committed == NULL && inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL &&
+           !atomic_load(&inside->stage->stop)) {
+        committed = takeover_committed(inside);
+        worker_serve(inside);
     }
+    if (committed != NULL && inside->rebalance != REBALANCE_NONE) {
+        rd_kafka_topic_partition_list_destroy(committed);
+        committed = NULL;
+    }
+    return committed;
 }
 
 /* True where all inputs of a partition were assigned. */
@@ -274,7 +289,7 @@ void takeover_assign(struct inside *inside)
     if (inside->generation != NULL)
         rd_kafka_consumer_group_metadata_destroy(inside->generation);
     inside->generation = rd_kafka_consumer_group_metadata(inside->consumer);
-    committed = takeover_committed(inside);
+    committed = await_committed(inside);
     if (committed == NULL)
         return;
     log_info("assigned", "worker=%d tasks=%zu", inside->worker->number, inside->holding_count);

@@ -1,10 +1,12 @@
-/* transaction.c: finite calls until our own deadline, and a verdict on what comes of them. */
+/* transaction.c: finite calls until our own deadline, and what librdkafka's errors mean. */
 #include "consumer/transaction.h"
 
 #include "consumer/clock.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "statemachine/require.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,14 +15,36 @@ enum {
     SLICE_MS = 1000,             /* one call; they are resumable */
     PATIENCE_MS = 20000,         /* longer than transaction.timeout.ms: by then it is decided */
     STOPPING_PATIENCE_MS = 3000, /* SIGTERM: out within 5 s */
+    PAUSE_LEAST_MS = 100,        /* between new producers: no use in a thousand a second */
+    PAUSE_MOST_MS = 2000,
+    FENCED_WITHIN_MS = 60000, /* FENCED_TIMES in so long: somebody else has our id */
+    SAY_EVERY_MS = 10000,
 };
 
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
                       const char *random, int64_t batch_bytes, const atomic_bool *stop)
 {
-    *transaction = (struct transaction){.config = config, .batch_bytes = batch_bytes, .stop = stop};
+    *transaction = (struct transaction){
+        .config = config,
+        .batch_bytes = batch_bytes,
+        .stop = stop,
+        .state = TRANSACTION_VOID,
+        .stale = true,
+        .since_ms = clock_monotonic_ms(),
+        .said_ms = -SAY_EVERY_MS,
+    };
     snprintf(transaction->id, sizeof(transaction->id), "%s-%s-%d", config->app_id,
              config->instance_id[0] != 0 ? config->instance_id : random, worker);
+    for (size_t i = 0; i < FENCED_TIMES; i++)
+        transaction->fenced_ms[i] = INT64_MIN / 2;
+}
+
+static void forget_arguments(struct transaction *transaction)
+{
+    if (transaction->offsets != NULL)
+        rd_kafka_topic_partition_list_destroy(transaction->offsets);
+    transaction->offsets = NULL;
+    transaction->generation = NULL;
 }
 
 static void throw_away(struct transaction *transaction)
@@ -30,114 +54,152 @@ static void throw_away(struct transaction *transaction)
     rd_kafka_purge(transaction->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_destroy_flags(transaction->producer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     transaction->producer = NULL;
-    transaction->open = false;
 }
 
 void transaction_release(struct transaction *transaction)
 {
     throw_away(transaction);
+    forget_arguments(transaction);
+}
+
+/* ---- what an answer means --------------------------------------------------------------- */
+
+static enum answer answer_of(const rd_kafka_error_t *error)
+{
+    if (error == NULL)
+        return ANSWER_DONE;
+    switch (rd_kafka_error_code(error)) {
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+        return ANSWER_FENCED;
+    default:
+        break;
+    }
+    if (rd_kafka_error_is_fatal(error))
+        return ANSWER_FATAL;
+    if (rd_kafka_error_txn_requires_abort(error))
+        return ANSWER_ABORTABLE;
+    if (rd_kafka_error_is_retriable(error))
+        return ANSWER_RETRIABLE; /* _TIMED_OUT of a slice is resumable, and says so */
+    return ANSWER_TIMED_OUT;     /* it says nothing that can be relied upon */
+}
+
+static void note_fenced(struct transaction *transaction)
+{
+    memmove(transaction->fenced_ms + 1, transaction->fenced_ms,
+            sizeof(transaction->fenced_ms) - sizeof(*transaction->fenced_ms));
+    transaction->fenced_ms[0] = clock_monotonic_ms();
+}
+
+/* A process that slept is fenced once; two that share an id fence each other without end. */
+static bool is_contested(const struct transaction *transaction)
+{
+    return clock_monotonic_ms() - transaction->fenced_ms[FENCED_TIMES - 1] < FENCED_WITHIN_MS;
+}
+
+/* Ordinary answers are silent; a state that waits for the world repeats itself every 10 s. */
+static void say(struct transaction *transaction, const char *call, const rd_kafka_error_t *error)
+{
+    bool waits =
+        transaction->state == TRANSACTION_VOID || transaction->state == TRANSACTION_UNCLEAR;
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (waits && now_ms - transaction->said_ms < SAY_EVERY_MS) {
+        transaction->unsaid++;
+        return;
+    }
+    if (waits)
+        transaction->said_ms = now_ms;
+    log_warn("transaction_call",
+             "call=%s state=%s transactional_id=%s error=%s unsaid=%u text=\"%s\"", call,
+             transaction_state_words[transaction->state], transaction->id,
+             rd_kafka_error_name(error), transaction->unsaid, rd_kafka_error_string(error));
+    transaction->unsaid = 0;
+}
+
+static void enter(struct transaction *transaction, enum transaction_state state)
+{
+    if (state != transaction->state)
+        transaction->since_ms = clock_monotonic_ms();
+    transaction->state = state;
+}
+
+static bool out_of_patience(const struct transaction *transaction)
+{
+    int64_t most_ms = atomic_load(transaction->stop) ? STOPPING_PATIENCE_MS : PATIENCE_MS;
+
+    return clock_monotonic_ms() - transaction->since_ms >= most_ms;
+}
+
+/* Takes an answer; after any but a retriable one a void or unclear state needs a new producer. */
+void transaction_answer(struct transaction *transaction, enum answer answer)
+{
+    enum transaction_state next = transaction_after_answer(transaction->state, answer);
+
+    transaction->answers[transaction->state][answer]++;
+    if (answer == ANSWER_FENCED)
+        note_fenced(transaction);
+    if ((next == TRANSACTION_VOID || next == TRANSACTION_UNCLEAR) && answer != ANSWER_RETRIABLE)
+        transaction->stale = true;
+    enter(transaction, next);
+}
+
+/* Takes librdkafka's own answer to a call, which it consumes. */
+static enum answer take(struct transaction *transaction, const char *call, rd_kafka_error_t *error)
+{
+    enum answer answer = answer_of(error);
+
+    if (answer == ANSWER_RETRIABLE && out_of_patience(transaction))
+        answer = ANSWER_TIMED_OUT;
+    if (answer != ANSWER_DONE && answer != ANSWER_RETRIABLE)
+        say(transaction, call, error);
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    transaction_answer(transaction, answer);
+    return answer;
+}
+
+/* ---- producing -------------------------------------------------------------------------- */
+
+static void record_failed(struct transaction *transaction, const char *event, const char *topic,
+                          int32_t partition, rd_kafka_resp_err_t error)
+{
+    int none = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    if (atomic_compare_exchange_strong(&transaction->record_error, &none, error))
+        log_warn(event, "topic=%s partition=%d error=%s", topic, partition,
+                 rd_kafka_err2name(error));
 }
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
-    struct transaction *transaction = opaque;
-
     (void)producer;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-        !atomic_exchange(&transaction->delivery_failed, true))
-        log_warn("delivery_failed", "topic=%s partition=%d error=%s",
-                 rd_kafka_topic_name(message->rkt), message->partition,
-                 rd_kafka_err2name(message->err));
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        record_failed(opaque, "delivery_failed", rd_kafka_topic_name(message->rkt),
+                      message->partition, message->err);
 }
 
-/* Librdkafka's errors, mapped to what they mean for the transaction. */
-enum meaning { MEANS_DONE, MEANS_AGAIN, MEANS_ABORT, MEANS_UNCLEAR };
-
-static enum meaning meaning_of(rd_kafka_error_t *error)
+bool transaction_is_broken(const struct transaction *transaction)
 {
-    if (error == NULL)
-        return MEANS_DONE;
-    if (rd_kafka_error_is_fatal(error))
-        return MEANS_UNCLEAR; /* fenced among them */
-    if (rd_kafka_error_txn_requires_abort(error))
-        return MEANS_ABORT;
-    if (rd_kafka_error_is_retriable(error))
-        return MEANS_AGAIN; /* _TIMED_OUT of a slice is resumable, and says so */
-    return MEANS_UNCLEAR;
-}
-
-static int64_t patience(const struct transaction *transaction, int64_t start_ms)
-{
-    return start_ms + (atomic_load(transaction->stop) ? STOPPING_PATIENCE_MS : PATIENCE_MS);
-}
-
-/* Calls until it is done, means something else, or patience ends (unclear). Logs what it was. */
-static enum meaning insist(struct transaction *transaction, const char *call,
-                           rd_kafka_error_t *(*once)(struct transaction *, void *), void *context)
-{
-    int64_t start_ms = clock_monotonic_ms();
-
-    for (;;) {
-        rd_kafka_error_t *error = once(transaction, context);
-        enum meaning meaning = meaning_of(error);
-        bool late = clock_monotonic_ms() >= patience(transaction, start_ms);
-        if (meaning == MEANS_AGAIN && late)
-            meaning = MEANS_UNCLEAR;
-        if (error != NULL && meaning != MEANS_AGAIN)
-            log_warn("transaction_call", "call=%s transactional_id=%s error=%s text=\"%s\"", call,
-                     transaction->id, rd_kafka_error_name(error), rd_kafka_error_string(error));
-        if (error != NULL)
-            rd_kafka_error_destroy(error);
-        if (meaning != MEANS_AGAIN)
-            return meaning;
-    }
-}
-
-static rd_kafka_error_t *call_init(struct transaction *transaction, void *context)
-{
-    (void)context;
-    return rd_kafka_init_transactions(transaction->producer, SLICE_MS);
-}
-
-bool transaction_renew(struct transaction *transaction, int64_t patience_ms)
-{
-    int64_t start_ms = clock_monotonic_ms();
-    int pause_ms = 100;
-
-    do {
-        enum meaning meaning = MEANS_AGAIN;
-        throw_away(transaction);
-        atomic_store(&transaction->delivery_failed, false);
-        transaction->producer = kafka_producer(transaction->config, transaction->id,
-                                               transaction->batch_bytes, transaction, on_delivery);
-        if (transaction->producer == NULL)
-            return false;
-        meaning = insist(transaction, "init_transactions", call_init, NULL);
-        if (meaning == MEANS_DONE)
-            return true;
-        poll(NULL, 0, pause_ms); /* refused at once: no use in asking a thousand times a second */
-        pause_ms = pause_ms < 2000 ? pause_ms * 2 : pause_ms;
-    } while (!atomic_load(transaction->stop) && clock_monotonic_ms() - start_ms < patience_ms);
-    return false;
+    return atomic_load(&transaction->record_error) != RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 bool transaction_begin(struct transaction *transaction)
 {
     rd_kafka_error_t *error;
 
-    if (transaction->open)
+    if (transaction->state == TRANSACTION_OPEN)
         return true;
-    atomic_store(&transaction->delivery_failed, false);
-    error = rd_kafka_begin_transaction(transaction->producer);
-    if (error != NULL) {
-        log_warn("transaction_call",
-                 "call=begin_transaction transactional_id=%s error=%s text=\"%s\"", transaction->id,
-                 rd_kafka_error_name(error), rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
+    if (transaction->state != TRANSACTION_CLOSED)
         return false;
-    }
-    transaction->open = true;
-    return true;
+    atomic_store(&transaction->record_error, RD_KAFKA_RESP_ERR_NO_ERROR);
+    error = rd_kafka_begin_transaction(transaction->producer);
+    if (error == NULL)
+        transaction_wish(transaction, WISH_BEGIN);
+    else
+        take(transaction, "begin_transaction", error); /* fenced while nothing was open */
+    return transaction->state == TRANSACTION_OPEN;
 }
 
 bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topic,
@@ -147,7 +209,7 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
     int64_t start_ms = clock_monotonic_ms();
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__STATE;
 
-    while (!atomic_load(&transaction->delivery_failed)) { /* after that it can only be aborted */
+    while (!transaction_is_broken(transaction)) { /* after that it can only be aborted */
         rd_kafka_vu_t arguments[] = {
             {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
             {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
@@ -165,68 +227,110 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
             return true;
         error = rd_kafka_error_code(refusal);
         rd_kafka_error_destroy(refusal);
-        if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL ||
-            clock_monotonic_ms() >= patience(transaction, start_ms))
+        if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL || atomic_load(transaction->stop) ||
+            clock_monotonic_ms() - start_ms >= PATIENCE_MS)
             break;
         rd_kafka_poll(transaction->producer, 10); /* a bounded queue, met politely */
     }
     if (headers != NULL)
         rd_kafka_headers_destroy(headers);
-    if (!atomic_exchange(&transaction->delivery_failed, true))
-        log_warn("produce_refused", "topic=%s partition=%d error=%s", rd_kafka_topic_name(topic),
-                 partition, rd_kafka_err2name(error));
+    record_failed(transaction, "produce_refused", rd_kafka_topic_name(topic), partition, error);
     return false;
 }
 
-struct offsets_call {
-    const rd_kafka_topic_partition_list_t *offsets;
-    const rd_kafka_consumer_group_metadata_t *generation;
-};
+/* ---- wishes ----------------------------------------------------------------------------- */
 
-static rd_kafka_error_t *call_offsets(struct transaction *transaction, void *context)
+void transaction_wish(struct transaction *transaction, enum wish wish)
 {
-    const struct offsets_call *call = context;
+    enum transaction_state next = transaction_after_wish(transaction->state, wish);
 
-    return rd_kafka_send_offsets_to_transaction(transaction->producer, call->offsets,
-                                                call->generation, SLICE_MS);
+    if (next == TRANSACTION_VOID) /* undone: see transaction.def */
+        transaction->stale = true;
+    if (next == TRANSACTION_CLOSED || next == TRANSACTION_VOID)
+        forget_arguments(transaction);
+    enter(transaction, next);
 }
 
-static rd_kafka_error_t *call_commit(struct transaction *transaction, void *context)
+void transaction_commit(struct transaction *transaction, rd_kafka_topic_partition_list_t *offsets,
+                        const rd_kafka_consumer_group_metadata_t *generation)
 {
-    (void)context;
-    return rd_kafka_commit_transaction(transaction->producer, SLICE_MS);
+    forget_arguments(transaction);
+    transaction->offsets = offsets;
+    transaction->generation = generation;
+    if (transaction_is_broken(transaction))
+        transaction_answer(transaction, ANSWER_ABORTABLE);
+    else
+        transaction_wish(transaction, WISH_COMMIT);
 }
 
-static rd_kafka_error_t *call_abort(struct transaction *transaction, void *context)
+/* ---- the calls -------------------------------------------------------------------------- */
+
+static void pause_before_new(struct transaction *transaction)
 {
-    (void)context;
-    return rd_kafka_abort_transaction(transaction->producer, SLICE_MS);
+    poll(NULL, 0, transaction->pause_ms);
+    if (transaction->pause_ms == 0)
+        transaction->pause_ms = PAUSE_LEAST_MS;
+    else if (transaction->pause_ms < PAUSE_MOST_MS)
+        transaction->pause_ms *= 2;
 }
 
-enum verdict_of_commit transaction_abort(struct transaction *transaction)
+static void init_transactions(struct transaction *transaction)
 {
-    if (!transaction->open)
-        return COMMIT_UNDONE;
-    transaction->open = false;
-    return insist(transaction, "abort_transaction", call_abort, NULL) == MEANS_DONE
-               ? COMMIT_UNDONE
-               : COMMIT_UNCLEAR;
+    if (transaction->stale) {
+        if (is_contested(transaction)) {
+            log_error("transactional_id_contested",
+                      "transactional_id=%s hint=\"something else uses this transactional.id and "
+                      "fences this process: give each process an instance.id, and each "
+                      "application an app.id, of its own\"",
+                      transaction->id);
+            transaction_answer(transaction, ANSWER_FATAL);
+            return;
+        }
+        pause_before_new(transaction);
+        throw_away(transaction);
+        transaction->producer = kafka_producer(transaction->config, transaction->id,
+                                               transaction->batch_bytes, transaction, on_delivery);
+        if (transaction->producer == NULL) {
+            transaction_answer(transaction,
+                               ANSWER_FATAL); /* logged: librdkafka refuses the configuration */
+            return;
+        }
+        transaction->stale = false;
+        transaction->since_ms = clock_monotonic_ms(); /* patience is with this producer */
+    }
+    if (take(transaction, "init_transactions",
+             rd_kafka_init_transactions(transaction->producer, SLICE_MS)) == ANSWER_DONE)
+        transaction->pause_ms = 0;
 }
 
-enum verdict_of_commit transaction_commit(struct transaction *transaction,
-                                          const rd_kafka_topic_partition_list_t *offsets,
-                                          const rd_kafka_consumer_group_metadata_t *generation)
+void transaction_step(struct transaction *transaction)
 {
-    struct offsets_call call = {.offsets = offsets, .generation = generation};
-    enum meaning meaning;
+    rd_kafka_t *producer = transaction->producer;
 
-    if (atomic_load(&transaction->delivery_failed))
-        return transaction_abort(transaction);
-    meaning = insist(transaction, "send_offsets_to_transaction", call_offsets, &call);
-    if (meaning == MEANS_DONE)
-        meaning = insist(transaction, "commit_transaction", call_commit, NULL);
-    if (meaning == MEANS_ABORT)
-        return transaction_abort(transaction);
-    transaction->open = false;
-    return meaning == MEANS_DONE ? COMMIT_LANDED : COMMIT_UNCLEAR;
+    switch (transaction->state) {
+    case TRANSACTION_VOID:
+    case TRANSACTION_UNCLEAR:
+        init_transactions(transaction);
+        return;
+    case TRANSACTION_PENDING:
+        take(transaction, "send_offsets_to_transaction",
+             rd_kafka_send_offsets_to_transaction(producer, transaction->offsets,
+                                                  transaction->generation, SLICE_MS));
+        return;
+    case TRANSACTION_COMMITTING:
+        take(transaction, "commit_transaction", rd_kafka_commit_transaction(producer, SLICE_MS));
+        return;
+    case TRANSACTION_ABORTING:
+        take(transaction, "abort_transaction", rd_kafka_abort_transaction(producer, SLICE_MS));
+        return;
+    case TRANSACTION_CLOSED:
+    case TRANSACTION_OPEN:
+    case TRANSACTION_ASKING:
+    case TRANSACTION_LANDED:
+    case TRANSACTION_UNDONE:
+    case TRANSACTION_FAILED:
+    case TRANSACTION_STATE_COUNT:
+        break;
+    }
+    require(!"a state that waits for a wish");
 }

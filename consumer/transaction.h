@@ -1,68 +1,77 @@
 /*
- * transaction.h: one producer's transactions, and what became of each.
+ * transaction.h: one producer's transactions, and what becomes of each.
  *
- *          begin            commit: send offsets, flush, EndTxn
- *   closed ------> open -------------------------------------> landed
- *      ^            |                  |            |
- *      |            | abort            | abortable  | timed out, fatal, fenced
- *      |            v                  v            v
- *      +--------- undone <----------- undone      unclear
- *
- * Unclear means: the answer is lost, not the transaction. Then the producer is thrown away, a new
- * one fences the old (init_transactions), and the committed offsets' metadata, which carries the
- * transaction's number, says whether it landed (DESIGN 5). Never guess.
+ * What follows what is a table with a drawing: transaction.def. Here are the calls: each step makes
+ * the one that the state stands for, once, for about a second at most, so that whoever drives it
+ * can look after other things in between; librdkafka's transaction calls are resumable.
  */
 #ifndef UPSHOT_CONSUMER_TRANSACTION_H
 #define UPSHOT_CONSUMER_TRANSACTION_H
 
 #include "consumer/config.h"
+#include "consumer/transaction_table.h"
 
 #include <stdatomic.h>
 
-enum verdict_of_commit {
-    COMMIT_LANDED,  /* it is in Kafka */
-    COMMIT_UNDONE,  /* it is certainly not */
-    COMMIT_UNCLEAR, /* nobody knows yet: transaction_renew(), then read the offsets */
-};
+enum { FENCED_TIMES = 5 };
 
 struct transaction {
     const struct config *config;
     char id[600]; /* transactional.id */
     int64_t batch_bytes;
+    const atomic_bool *stop; /* once set, patience is short */
+    enum transaction_state state;
     rd_kafka_t *producer;
-    bool open;
-    atomic_bool delivery_failed; /* of the open transaction */
-    const atomic_bool *stop;     /* once set, patience is short */
+    bool stale;              /* the producer is not to be trusted: the next step makes a new one */
+    atomic_int record_error; /* of the open transaction's first record that failed */
+    int64_t since_ms;        /* monotonic: when this state was entered */
+    int pause_ms;            /* before the next new producer */
+    int64_t said_ms;
+    unsigned unsaid;
+    int64_t fenced_ms[FENCED_TIMES]; /* monotonic: when it was fenced last, the newest first */
+    rd_kafka_topic_partition_list_t *offsets; /* of the transaction that is to be committed */
+    const rd_kafka_consumer_group_metadata_t *generation;
+    uint64_t answers[TRANSACTION_STATE_COUNT][ANSWER_COUNT]; /* how often each was got where */
 };
 
-/* Makes the id; no producer yet. */
+/* Makes the id; no producer yet: the first steps, in the state void, bring one. */
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
                       const char *random, int64_t batch_bytes, const atomic_bool *stop);
 void transaction_release(struct transaction *transaction);
 
-/*
- * A new producer, which fences and aborts whatever the same id left behind. False where that could
- * not be done within the time given; the reason is logged.
- */
-bool transaction_renew(struct transaction *transaction, int64_t patience_ms);
-
-/* Opens one where none is open. False: unclear. */
+/* Opens one where it is closed. False: not now; it is void then. */
 bool transaction_begin(struct transaction *transaction);
 
 /*
  * Produces into the open transaction. Key and value are copied; headers become the producer's.
- * A NULL value is a tombstone. False where librdkafka refuses the record: abort.
+ * A NULL value is a tombstone. False where librdkafka refuses the record: the transaction will be
+ * aborted.
  */
 bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topic,
                          int32_t partition, const void *key, size_t key_size, const void *value,
                          size_t value_size, rd_kafka_headers_t *headers);
 
-/* Commits with these offsets under this generation. What remains open is none. */
-enum verdict_of_commit transaction_commit(struct transaction *transaction,
-                                          const rd_kafka_topic_partition_list_t *offsets,
-                                          const rd_kafka_consumer_group_metadata_t *generation);
+/* True where a record of the open transaction has failed: it can only be aborted. */
+bool transaction_is_broken(const struct transaction *transaction);
 
-/* Aborts the open one, if any: COMMIT_UNDONE or COMMIT_UNCLEAR. */
-enum verdict_of_commit transaction_abort(struct transaction *transaction);
+/*
+ * Commits the open one with these offsets (which become the transaction's) under this generation
+ * (which must live until it is over), or aborts it where a record has failed. The steps do it.
+ */
+void transaction_commit(struct transaction *transaction, rd_kafka_topic_partition_list_t *offsets,
+                        const rd_kafka_consumer_group_metadata_t *generation);
+
+/* Moves as the worker wishes: abort, and after a look at the offsets or at memory. */
+void transaction_wish(struct transaction *transaction, enum wish wish);
+
+/* Moves by an answer to what others asked: the committed offsets, while asking. */
+void transaction_answer(struct transaction *transaction, enum answer answer);
+
+/*
+ * Makes the call of the state, once, and goes where its answer leads. In void and unclear with a
+ * stale producer: handles of its topics must be gone, for it is destroyed.
+ * Not for the states that wait for a wish.
+ */
+void transaction_step(struct transaction *transaction);
 
 #endif

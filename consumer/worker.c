@@ -29,7 +29,6 @@ enum {
     SLICE = 2000, /* records of one task before the next one's turn */
     REST_MS = 50, /* longest sleep: deadlines and signals are looked at this often */
     RESTORE_WAIT_MS = 5,
-    RENEW_PATIENCE_MS = 120000,
     ASK_MS = 5000,
     QUICK_ASK_MS = 500,
 };
@@ -227,10 +226,8 @@ static bool take_one(struct inside *inside, struct holding *holding)
         return false;
     inlet = &holding->inlets[input];
     message = inlet->batch[inlet->at];
-    if (!emit_touch(inside, holding)) {
-        inside->code = EXIT_WORLD;
-        return false;
-    }
+    if (!emit_touch(inside, holding))
+        return false; /* the transaction is void: the loop settles it first */
     decode(inside, holding, (size_t)input, message, &buffer, &incoming);
     if (!pump_take(&inside->pump, &holding->lane, &incoming))
         return false; /* deadlines used the budget up: the record waits for the next one */
@@ -302,10 +299,8 @@ static bool let_time_pass(struct inside *inside, struct holding *holding)
         watermark_reach(watermark, until_ms);
         return false;
     }
-    if (!emit_touch(inside, holding)) {
-        inside->code = EXIT_WORLD;
-        return false;
-    }
+    if (!emit_touch(inside, holding))
+        return false; /* the transaction is void: the loop settles it first */
     pump_fire(&inside->pump, &holding->lane, until_ms);
     return true;
 }
@@ -369,38 +364,17 @@ static void undo(struct inside *inside)
     inside->pump.tally = inside->landed;
 }
 
-static bool renew(struct inside *inside)
-{
-    emit_close(inside);
-    if (!transaction_renew(&inside->transaction, RENEW_PATIENCE_MS)) {
-        log_error("no_producer", "worker=%d transactional_id=%s", inside->worker->number,
-                  inside->transaction.id);
-        inside->code = EXIT_WORLD;
-        return false;
-    }
-    emit_open(inside);
-    return true;
-}
-
 /*
  * The answer was lost. A new producer has fenced the old one, so nothing can change any more; the
  * committed offsets carry the number of the transaction that wrote them.
  */
 static void find_out(struct inside *inside)
 {
-    rd_kafka_topic_partition_list_t *committed;
-    bool landed = false, known = false;
+    rd_kafka_topic_partition_list_t *committed = takeover_committed(inside);
+    bool landed = false;
 
-    log_warn("transaction_unclear", "worker=%d", inside->worker->number);
-    if (atomic_load(&inside->stage->stop)) {
-        inside->code = EXIT_WORLD; /* no time to find out: the next start will know */
-        return;
-    }
-    if (!renew(inside))
-        return;
-    committed = takeover_committed(inside);
-    if (committed == NULL) {
-        inside->code = EXIT_WORLD;
+    if (committed == NULL) { /* not stable yet: asked again */
+        transaction_answer(&inside->transaction, ANSWER_RETRIABLE);
         return;
     }
     for (size_t i = 0; i < inside->holding_count; i++) {
@@ -409,7 +383,6 @@ static void find_out(struct inside *inside)
             committed, holding->inlets[0].topic, holding->lane.partition);
         if (!holding->touched)
             continue;
-        known = true;
         if (takeover_number(row) == holding->transaction + 1 && takeover_is_ours(inside, row)) {
             landed = true;
         } else if (takeover_number(row) != holding->transaction &&
@@ -423,55 +396,131 @@ static void find_out(struct inside *inside)
         }
     }
     rd_kafka_topic_partition_list_destroy(committed);
-    if (!known)
-        return;
     log_info("transaction_resolved", "worker=%d verdict=%s", inside->worker->number,
              landed ? "landed" : "undone");
-    if (landed) {
-        land(inside);
-    } else {
-        undo(inside);
+    transaction_wish(&inside->transaction, landed ? WISH_OURS : WISH_NOT_OURS);
+}
+
+/* For the watcher: does this worker leave anything behind if the process ends now? */
+static void note_open(struct inside *inside)
+{
+    enum transaction_state state = inside->transaction.state;
+    bool open = state != TRANSACTION_CLOSED && state != TRANSACTION_VOID;
+
+    if (open != inside->counted_open)
+        atomic_fetch_add(&inside->stage->open_transactions, open ? 1 : -1);
+    inside->counted_open = open;
+}
+
+static void settle_landed(struct inside *inside)
+{
+    land(inside);
+    transaction_wish(&inside->transaction, WISH_LAND);
+}
+
+/* Where partitions are on their way, nothing is fetched again: who has them then starts anew. */
+static void settle_undone(struct inside *inside)
+{
+    log_warn("transaction_undone", "worker=%d", inside->worker->number);
+    undo(inside);
+    if (inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL)
         takeover_rewind(inside);
+    transaction_wish(&inside->transaction, WISH_UNDO);
+}
+
+/* What needs the world to be well again: not when this worker has to end. */
+static bool settle_anew(struct inside *inside)
+{
+    struct transaction *transaction = &inside->transaction;
+
+    if (inside->code != EXIT_WELL)
+        return false;
+    if (atomic_load(&inside->stage->stop)) {
+        if (transaction->state != TRANSACTION_VOID)
+            inside->code = EXIT_WORLD; /* no time to find out: the next start will know */
+        return false;
     }
+    if (transaction->state == TRANSACTION_ASKING) {
+        find_out(inside);
+        return true;
+    }
+    if (transaction->stale)
+        emit_close(inside);
+    transaction_step(transaction);
+    return true;
+}
+
+/*
+ * Drives the transaction until nothing is open or unknown, and lets memory follow: land or undo.
+ * The group is served in between, so that it does not take a long wait for a death; a rebalance is
+ * only noted (on_rebalance). False: the worker has to end.
+ */
+static bool settle(struct inside *inside)
+{
+    struct transaction *transaction = &inside->transaction;
+    enum transaction_state before = transaction->state;
+    bool going = true;
+
+    while (going && transaction->state != TRANSACTION_CLOSED) {
+        if (transaction->state == TRANSACTION_UNCLEAR && before != TRANSACTION_UNCLEAR)
+            log_warn("transaction_unclear", "worker=%d after=%s", inside->worker->number,
+                     transaction_state_words[before]);
+        before = transaction->state;
+        switch (transaction->state) {
+        case TRANSACTION_LANDED:
+            settle_landed(inside);
+            break;
+        case TRANSACTION_UNDONE:
+            settle_undone(inside);
+            break;
+        case TRANSACTION_PENDING:
+        case TRANSACTION_COMMITTING:
+        case TRANSACTION_ABORTING:
+            transaction_step(transaction);
+            break;
+        case TRANSACTION_VOID:
+        case TRANSACTION_UNCLEAR:
+        case TRANSACTION_ASKING:
+            going = settle_anew(inside);
+            break;
+        case TRANSACTION_FAILED:
+            log_error("no_producer", "worker=%d transactional_id=%s", inside->worker->number,
+                      transaction->id);
+            inside->code = EXIT_WORLD;
+            going = false;
+            break;
+        case TRANSACTION_CLOSED:
+        case TRANSACTION_OPEN:
+        case TRANSACTION_STATE_COUNT:
+            require(!"a transaction that is to be settled");
+        }
+        worker_serve(inside);
+    }
+    if (transaction->state == TRANSACTION_CLOSED && inside->outcomes == NULL)
+        emit_open(inside);
+    inside->pump.budget = inside->config->commit_records;
+    note_open(inside);
+    return transaction->state == TRANSACTION_CLOSED && inside->code == EXIT_WELL;
 }
 
 static void commit(struct inside *inside)
 {
-    if (!inside->transaction.open)
-        return;
-    switch (emit_commit(inside)) {
-    case COMMIT_LANDED:
-        land(inside);
-        break;
-    case COMMIT_UNDONE:
-        log_warn("transaction_undone", "worker=%d", inside->worker->number);
-        undo(inside);
-        takeover_rewind(inside);
-        poll(NULL, 0, REST_MS); /* what made it fail may need a moment */
-        /* After a failure librdkafka may bump its epoch and deliver what is left of this
-         * transaction within the next one: seen with 2.0.2 when a broker was killed. A new producer
-         * has nothing left, and fences the old one's requests that are still under way. */
-        renew(inside);
-        break;
-    case COMMIT_UNCLEAR:
-        find_out(inside);
-        break;
-    }
-    inside->pump.budget = inside->config->commit_records;
+    if (inside->transaction.state == TRANSACTION_OPEN)
+        emit_commit(inside);
+    settle(inside);
 }
 
+/* The partitions are lost: whatever is open belongs to nobody. */
 static void give_up(struct inside *inside)
 {
-    if (transaction_abort(&inside->transaction) == COMMIT_UNCLEAR ||
-        atomic_load(&inside->transaction.delivery_failed))
-        renew(inside);
-    undo(inside);
-    inside->pump.budget = inside->config->commit_records;
+    if (inside->transaction.state == TRANSACTION_OPEN)
+        transaction_wish(&inside->transaction, WISH_ABORT);
+    settle(inside);
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */
 
-static void serve_events(struct inside *inside)
+void worker_serve(struct inside *inside)
 {
     rd_kafka_message_t *message;
     char why[256];
@@ -501,14 +550,15 @@ static void handle_rebalance(struct inside *inside)
 
     if (rebalance == REBALANCE_NONE)
         return;
-    inside->rebalance = REBALANCE_NONE;
     if (rebalance == REBALANCE_REVOKE) {
         if (rd_kafka_assignment_lost(inside->consumer))
             give_up(inside);
         else
             commit(inside);
+        inside->rebalance = REBALANCE_NONE;
         takeover_revoke(inside);
     } else {
+        inside->rebalance = REBALANCE_NONE;
         takeover_assign(inside);
     }
 }
@@ -519,7 +569,7 @@ static void rest(struct inside *inside)
     char drained[256];
     int64_t wait_ms = REST_MS;
 
-    if (inside->transaction.open) {
+    if (inside->transaction.state == TRANSACTION_OPEN) {
         int64_t left_ms =
             inside->opened_ms + inside->config->commit_interval_ms - clock_monotonic_ms();
         wait_ms = left_ms < 0 ? 0 : left_ms < REST_MS ? left_ms : REST_MS;
@@ -531,22 +581,26 @@ static void rest(struct inside *inside)
 
 static bool commit_is_due(const struct inside *inside)
 {
-    return inside->transaction.open &&
-           (inside->pump.budget <= 0 || atomic_load(&inside->stage->stop) ||
-            clock_monotonic_ms() - inside->opened_ms >= inside->config->commit_interval_ms);
+    if (inside->transaction.state != TRANSACTION_OPEN)
+        return inside->transaction.state == TRANSACTION_VOID; /* it could not be opened */
+    return inside->pump.budget <= 0 || atomic_load(&inside->stage->stop) ||
+           transaction_is_broken(&inside->transaction) ||
+           clock_monotonic_ms() - inside->opened_ms >= inside->config->commit_interval_ms;
 }
 
 static void loop(struct inside *inside)
 {
     while (inside->code == EXIT_WELL && !atomic_load(&inside->stage->stop)) {
         bool worked, restoring;
-        serve_events(inside);
+        worker_serve(inside);
         handle_rebalance(inside);
         restoring = inside->restore.job_count > 0;
         if (restoring && inside->code == EXIT_WELL)
-            takeover_poll(inside, inside->transaction.open ? 0 : RESTORE_WAIT_MS);
+            takeover_poll(inside,
+                          inside->transaction.state == TRANSACTION_OPEN ? 0 : RESTORE_WAIT_MS);
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
         worked = work_round(inside);
+        note_open(inside);
         if (inside->code != EXIT_WELL)
             break;
         if (commit_is_due(inside))
@@ -558,6 +612,8 @@ static void loop(struct inside *inside)
     }
     if (inside->code == EXIT_WELL)
         commit(inside);
+    else
+        give_up(inside); /* left open, it would hold every reader back */
 }
 
 /* ---- life of a worker ------------------------------------------------------------------- */
@@ -603,21 +659,25 @@ static bool start(struct inside *inside)
                      &inside->stage->stop);
     inside->pump.sink = emit_sink(inside);
     inside->pump.budget = inside->config->commit_records;
-    if (pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) != 0)
-        return false;
+    require(pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) == 0);
     inside->client = kafka_client(inside->config);
     inside->consumer = kafka_member(inside->config, inside->worker->number, inside, on_rebalance);
-    if (inside->client == NULL || inside->consumer == NULL || !renew(inside))
+    if (inside->client == NULL || inside->consumer == NULL) {
+        inside->code = EXIT_WORLD;
+        return false;
+    }
+    if (!settle(inside))
         return false;
     inside->events = rd_kafka_queue_get_consumer(inside->consumer);
     rd_kafka_queue_io_event_enable(inside->events, inside->wake[1], &one, sizeof(one));
-    return subscribe(inside);
+    if (!subscribe(inside))
+        inside->code = EXIT_WORLD;
+    return inside->code == EXIT_WELL;
 }
 
 static void finish(struct inside *inside)
 {
     inside->closing = true;
-    transaction_abort(&inside->transaction); /* left open, it would hold every reader back */
     for (size_t i = 0; i < inside->holding_count; i++) {
         restore_drop(&inside->restore, &inside->holdings[i]->restoring);
         holding_free(&inside->holdings[i]);
@@ -668,8 +728,6 @@ void *worker_main(void *argument)
         log_info("worker_started", "worker=%d transactional_id=%s", worker->number,
                  inside->transaction.id);
         loop(inside);
-    } else {
-        inside->code = EXIT_WORLD;
     }
     if (inside->code != EXIT_WELL) {
         int best = EXIT_WELL;

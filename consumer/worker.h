@@ -21,6 +21,7 @@ struct stage {
     int64_t wall_base_ms, monotonic_base_ms; /* one reading of both clocks at start */
     atomic_bool stop;                        /* finish, commit, leave */
     atomic_int code;                         /* worst exit code of a worker */
+    atomic_int open_transactions;            /* open, or not known to be over; all workers */
     atomic_llong partitions;                 /* restored and consuming, all workers */
     atomic_llong inputs_waited_out;
     atomic_llong outcomes, corrections, dead_letters, records; /* landed */

@@ -37,6 +37,7 @@ struct inside {
     enum rebalance rebalance; /* noted by the callback, handled by the loop */
     rd_kafka_topic_partition_list_t *rebalanced;
     bool closing;
+    bool counted_open;    /* among the stage's open transactions */
     int wake[2];          /* librdkafka writes a byte when a queue gets something */
     int64_t ask_again_ms; /* monotonic: a broker did not answer; no question before */
     int64_t opened_ms;    /* monotonic: when the open transaction was opened */
@@ -45,6 +46,14 @@ struct inside {
     struct buffer key, value, header_store;
     int code; /* EXIT_WELL while all is well; anything else ends the worker */
 };
+
+/* ---- worker.c ---- */
+
+/*
+ * Takes the group's events. A rebalance is only noted, so this can be called wherever a wait is
+ * long: who does not ask for them within max.poll.interval.ms is taken for dead.
+ */
+void worker_serve(struct inside *inside);
 
 /* ---- takeover.c ---- */
 
@@ -63,7 +72,7 @@ void takeover_poll(struct inside *inside, int wait_ms);
 /* Reads every holding's inputs again from where the last landed transaction ended. */
 void takeover_rewind(struct inside *inside);
 
-/* Committed offsets (stable) of all inputs of these holdings; NULL when stopping. */
+/* Committed offsets (stable) of all inputs of these holdings; NULL: not yet, ask again. */
 rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside);
 
 /* The transaction's number in an offset's metadata; 0: there is none. */
@@ -80,10 +89,10 @@ void emit_close(struct inside *inside);
 
 struct sink emit_sink(struct inside *inside);
 
-/* Begins the transaction where none is open, and counts the holding in. False: unclear. */
+/* Begins the transaction where none is open, and counts the holding in. False: not now. */
 bool emit_touch(struct inside *inside, struct holding *holding);
 
-/* State records of all that the transaction touched, then the commit. */
-enum verdict_of_commit emit_commit(struct inside *inside);
+/* State records of all that the transaction touched, then the wish to commit it. */
+void emit_commit(struct inside *inside);
 
 #endif
