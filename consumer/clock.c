@@ -1,7 +1,9 @@
-/* clock.c: wall and monotonic time in milliseconds. */
+/* clock.c: wall and monotonic time in milliseconds, and sleep. */
 #include "consumer/clock.h"
 
+#include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 static int64_t read_clock(clockid_t id)
 {
@@ -19,4 +21,19 @@ int64_t clock_wall_ms(void)
 int64_t clock_monotonic_ms(void)
 {
     return read_clock(CLOCK_MONOTONIC);
+}
+
+void clock_sleep_ms(int64_t ms)
+{
+    poll(NULL, 0, (int)ms);
+}
+
+void clock_wait(int pipe_fd, int64_t at_most_ms)
+{
+    struct pollfd wake = {.fd = pipe_fd, .events = POLLIN};
+    char drained[256];
+
+    if (poll(&wake, 1, (int)at_most_ms) > 0)
+        while (read(pipe_fd, drained, sizeof(drained)) == (ssize_t)sizeof(drained))
+            ;
 }

@@ -1,4 +1,7 @@
-/* clock.h: the only clocks of the program. Nothing below consumer/ may see them. */
+/*
+ * clock.h: the only clocks of the program, and the only ways to let time pass. Nothing below
+ * consumer/ may see them; tests/sim puts a time of its own in their place.
+ */
 #ifndef UPSHOT_CONSUMER_CLOCK_H
 #define UPSHOT_CONSUMER_CLOCK_H
 
@@ -6,5 +9,10 @@
 
 int64_t clock_wall_ms(void);
 int64_t clock_monotonic_ms(void);
+
+void clock_sleep_ms(int64_t ms);
+
+/* Sleeps until something is in the pipe, at most so long; what is in it is drained. */
+void clock_wait(int pipe_fd, int64_t at_most_ms);
 
 #endif

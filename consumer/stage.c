@@ -9,7 +9,6 @@
 #include "statemachine/memory.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -79,7 +78,7 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
             compare_clocks(stage);
             told_ms = now_ms;
         }
-        poll(NULL, 0, LOOK_MS);
+        clock_sleep_ms(LOOK_MS);
     }
 }
 

@@ -12,7 +12,6 @@
 #include "statemachine/memory.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 
 enum { ASK_MS = 5000, PAUSE_MS = 200 };
@@ -107,7 +106,7 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
     log_info("offsets_not_stable", "worker=%d error=%s", inside->worker->number,
              rd_kafka_err2name(error));
     rd_kafka_topic_partition_list_destroy(list);
-    poll(NULL, 0, PAUSE_MS); /* a coordinator that is loading refuses at once */
+    clock_sleep_ms(PAUSE_MS); /* a coordinator that is loading refuses at once */
     return NULL;
 }
 

@@ -6,8 +6,6 @@
 #include "consumer/log.h"
 #include "statemachine/require.h"
 
-#include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +13,7 @@ enum {
     SLICE_MS = 1000,             /* one call; they are resumable */
     PATIENCE_MS = 20000,         /* longer than transaction.timeout.ms: by then it is decided */
     STOPPING_PATIENCE_MS = 3000, /* SIGTERM: out within 5 s */
-    PAUSE_LEAST_MS = 100,        /* between new producers: no use in a thousand a second */
+    PAUSE_LEAST_MS = 100,        /* between new producers, while nothing lands */
     PAUSE_MOST_MS = 2000,
     FENCED_WITHIN_MS = 60000, /* FENCED_TIMES in so long: somebody else has our id */
     SAY_EVERY_MS = 10000,
@@ -71,7 +69,6 @@ static enum answer answer_of(const rd_kafka_error_t *error)
     switch (rd_kafka_error_code(error)) {
     case RD_KAFKA_RESP_ERR__FENCED:
     case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
-    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
         return ANSWER_FENCED;
     default:
         break;
@@ -146,7 +143,7 @@ void transaction_answer(struct transaction *transaction, enum answer answer)
 }
 
 /* Takes librdkafka's own answer to a call, which it consumes. */
-static enum answer take(struct transaction *transaction, const char *call, rd_kafka_error_t *error)
+static void take(struct transaction *transaction, const char *call, rd_kafka_error_t *error)
 {
     enum answer answer = answer_of(error);
 
@@ -157,7 +154,6 @@ static enum answer take(struct transaction *transaction, const char *call, rd_ka
     if (error != NULL)
         rd_kafka_error_destroy(error);
     transaction_answer(transaction, answer);
-    return answer;
 }
 
 /* ---- producing -------------------------------------------------------------------------- */
@@ -246,6 +242,8 @@ void transaction_wish(struct transaction *transaction, enum wish wish)
 
     if (next == TRANSACTION_VOID) /* undone: see transaction.def */
         transaction->stale = true;
+    if (wish == WISH_LAND)
+        transaction->pause_ms = 0; /* all is well again */
     if (next == TRANSACTION_CLOSED || next == TRANSACTION_VOID)
         forget_arguments(transaction);
     enter(transaction, next);
@@ -267,7 +265,7 @@ void transaction_commit(struct transaction *transaction, rd_kafka_topic_partitio
 
 static void pause_before_new(struct transaction *transaction)
 {
-    poll(NULL, 0, transaction->pause_ms);
+    clock_sleep_ms(transaction->pause_ms);
     if (transaction->pause_ms == 0)
         transaction->pause_ms = PAUSE_LEAST_MS;
     else if (transaction->pause_ms < PAUSE_MOST_MS)
@@ -298,9 +296,8 @@ static void init_transactions(struct transaction *transaction)
         transaction->stale = false;
         transaction->since_ms = clock_monotonic_ms(); /* patience is with this producer */
     }
-    if (take(transaction, "init_transactions",
-             rd_kafka_init_transactions(transaction->producer, SLICE_MS)) == ANSWER_DONE)
-        transaction->pause_ms = 0;
+    take(transaction, "init_transactions",
+         rd_kafka_init_transactions(transaction->producer, SLICE_MS));
 }
 
 void transaction_step(struct transaction *transaction)

@@ -20,7 +20,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -565,8 +564,6 @@ static void handle_rebalance(struct inside *inside)
 
 static void rest(struct inside *inside)
 {
-    struct pollfd wake = {.fd = inside->wake[0], .events = POLLIN};
-    char drained[256];
     int64_t wait_ms = REST_MS;
 
     if (inside->transaction.state == TRANSACTION_OPEN) {
@@ -574,9 +571,7 @@ static void rest(struct inside *inside)
             inside->opened_ms + inside->config->commit_interval_ms - clock_monotonic_ms();
         wait_ms = left_ms < 0 ? 0 : left_ms < REST_MS ? left_ms : REST_MS;
     }
-    if (poll(&wake, 1, (int)wait_ms) > 0)
-        while (read(inside->wake[0], drained, sizeof(drained)) == (ssize_t)sizeof(drained))
-            ;
+    clock_wait(inside->wake[0], wait_ms);
 }
 
 static bool commit_is_due(const struct inside *inside)
