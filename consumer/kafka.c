@@ -4,17 +4,36 @@
 #include "consumer/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define TRANSACTION_TIMEOUT_MS "15000"
+
+/* The user's value of a property, the last one counts; NULL where there is none. */
+static const char *said(const struct config *config, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < config->kafka_count; i++)
+        if (strcmp(config->kafka[i].name, name) == 0)
+            value = config->kafka[i].value;
+    return value;
+}
 
 const char *kafka_brokers(const struct config *config)
 {
-    const char *brokers = "localhost:9092";
+    const char *brokers = said(config, "bootstrap.servers");
 
-    for (size_t i = 0; i < config->kafka_count; i++)
-        if (strcmp(config->kafka[i].name, "bootstrap.servers") == 0 ||
-            strcmp(config->kafka[i].name, "metadata.broker.list") == 0)
-            brokers = config->kafka[i].value;
-    return brokers;
+    if (brokers == NULL)
+        brokers = said(config, "metadata.broker.list");
+    return brokers == NULL ? "localhost:9092" : brokers;
+}
+
+int64_t kafka_transaction_timeout_ms(const struct config *config)
+{
+    const char *value = said(config, "transaction.timeout.ms");
+
+    return strtoll(value == NULL ? TRANSACTION_TIMEOUT_MS : value, NULL, 10);
 }
 
 /* A property upshot wants, unless the user has said otherwise. */
@@ -23,9 +42,8 @@ static void prefer(rd_kafka_conf_t *conf, const struct config *config, const cha
 {
     char why[256];
 
-    for (size_t i = 0; i < config->kafka_count; i++)
-        if (strcmp(config->kafka[i].name, name) == 0)
-            return;
+    if (said(config, name) != NULL)
+        return;
     if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) != RD_KAFKA_CONF_OK)
         log_error("kafka_property", "name=%s value=%s error=\"%s\"", name, value, why);
 }
@@ -154,7 +172,7 @@ rd_kafka_t *kafka_producer(const struct config *config, const char *transactiona
     demand(conf, "transactional.id", transactional_id);
     demand(conf, "batch.size", bytes);
     demand(conf, "message.max.bytes", "1000000000"); /* the topics' own limits hold, see emit.c */
-    prefer(conf, config, "transaction.timeout.ms", "15000");
+    prefer(conf, config, "transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
     prefer(conf, config, "linger.ms", "5");
     prefer(conf, config, "queue.buffering.max.messages", "2000000");
     prefer(conf, config, "queue.buffering.max.kbytes", "1048576");

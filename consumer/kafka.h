@@ -14,6 +14,9 @@
 /* bootstrap.servers as configured, for log lines. */
 const char *kafka_brokers(const struct config *config);
 
+/* After so long without an end the broker aborts a transaction. */
+int64_t kafka_transaction_timeout_ms(const struct config *config);
+
 /* For questions only: metadata, admin, watermarks; read uncommitted (DESIGN 5, take-over). */
 rd_kafka_t *kafka_client(const struct config *config);
 

@@ -4,6 +4,7 @@
 #include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/hash.h"
+#include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "consumer/worker.h"
 #include "statemachine/memory.h"
@@ -49,10 +50,39 @@ static bool all_finished(const struct worker *workers, size_t count)
     return true;
 }
 
+/*
+ * Some calls of librdkafka do not come back: in 2.0.2 send_offsets_to_transaction() waits without
+ * any bound for a group's coordinator that was unavailable thrice, and is not looked for any more
+ * until a connection changes its state (rdkafka_coord.c). A thread cannot be got out of it, but a
+ * process can always be started anew.
+ */
+static void look_for_stuck(const struct stage *stage, struct worker *workers, size_t count,
+                           int64_t since_last_look_ms)
+{
+    int64_t most_ms = 4 * kafka_transaction_timeout_ms(stage->config);
+
+    for (size_t i = 0; i < count; i++) {
+        struct worker *worker = &workers[i];
+        int64_t alive_ms = atomic_load(&worker->alive_ms);
+        if (atomic_load(&worker->finished) || alive_ms != worker->seen_alive_ms)
+            worker->silent_ms = 0;
+        else /* a process that slept has not looked, either */
+            worker->silent_ms += since_last_look_ms < 10 * LOOK_MS ? since_last_look_ms : LOOK_MS;
+        worker->seen_alive_ms = alive_ms;
+        if (worker->silent_ms < most_ms)
+            continue;
+        log_error("worker_stuck",
+                  "worker=%d silent_ms=%" PRId64 " hint=\"a call of librdkafka does not return; "
+                  "this process ends, nothing is lost, and the next start goes on\"",
+                  worker->number, worker->silent_ms);
+        _exit(EXIT_WORLD);
+    }
+}
+
 static void watch(struct stage *stage, struct worker *workers, size_t count,
                   const atomic_bool *stop)
 {
-    int64_t told_ms = clock_monotonic_ms(), stopping_ms = 0;
+    int64_t told_ms = clock_monotonic_ms(), looked_ms = told_ms, stopping_ms = 0;
 
     while (!all_finished(workers, count)) {
         int64_t now_ms = clock_monotonic_ms();
@@ -73,6 +103,8 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
                                    "is undone, and its records are read again at the next start\"");
             _exit(EXIT_WORLD);
         }
+        look_for_stuck(stage, workers, count, now_ms - looked_ms);
+        looked_ms = now_ms;
         if (now_ms - told_ms >= TELL_EVERY_MS) {
             tell(stage);
             compare_clocks(stage);

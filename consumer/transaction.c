@@ -11,7 +11,6 @@
 
 enum {
     SLICE_MS = 1000,             /* one call; they are resumable */
-    PATIENCE_MS = 20000,         /* longer than transaction.timeout.ms: by then it is decided */
     STOPPING_PATIENCE_MS = 3000, /* SIGTERM: out within 5 s */
     PAUSE_LEAST_MS = 100,        /* between new producers, while nothing lands */
     PAUSE_MOST_MS = 2000,
@@ -20,12 +19,16 @@ enum {
 };
 
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
-                      const char *random, int64_t batch_bytes, const atomic_bool *stop)
+                      const char *random, int64_t batch_bytes, const atomic_bool *stop,
+                      struct transaction_counts *counts)
 {
     *transaction = (struct transaction){
         .config = config,
         .batch_bytes = batch_bytes,
         .stop = stop,
+        .counts = counts,
+        /* By then the broker has given up on it, and what became of it is decided. */
+        .patience_ms = kafka_transaction_timeout_ms(config) * 4 / 3,
         .state = TRANSACTION_VOID,
         .stale = true,
         .since_ms = clock_monotonic_ms(),
@@ -124,8 +127,10 @@ static void enter(struct transaction *transaction, enum transaction_state state)
 
 static bool out_of_patience(const struct transaction *transaction)
 {
-    int64_t most_ms = atomic_load(transaction->stop) ? STOPPING_PATIENCE_MS : PATIENCE_MS;
+    int64_t most_ms = transaction->patience_ms;
 
+    if (atomic_load(transaction->stop) && most_ms > STOPPING_PATIENCE_MS)
+        most_ms = STOPPING_PATIENCE_MS;
     return clock_monotonic_ms() - transaction->since_ms >= most_ms;
 }
 
@@ -134,7 +139,7 @@ void transaction_answer(struct transaction *transaction, enum answer answer)
 {
     enum transaction_state next = transaction_after_answer(transaction->state, answer);
 
-    transaction->answers[transaction->state][answer]++;
+    atomic_fetch_add(&transaction->counts->answers[transaction->state][answer], 1);
     if (answer == ANSWER_FENCED)
         note_fenced(transaction);
     if ((next == TRANSACTION_VOID || next == TRANSACTION_UNCLEAR) && answer != ANSWER_RETRIABLE)
@@ -224,7 +229,7 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
         error = rd_kafka_error_code(refusal);
         rd_kafka_error_destroy(refusal);
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL || atomic_load(transaction->stop) ||
-            clock_monotonic_ms() - start_ms >= PATIENCE_MS)
+            clock_monotonic_ms() - start_ms >= transaction->patience_ms)
             break;
         rd_kafka_poll(transaction->producer, 10); /* a bounded queue, met politely */
     }

@@ -15,6 +15,11 @@
 
 enum { FENCED_TIMES = 5 };
 
+/* How often each answer was got where; all workers of a process add to one. */
+struct transaction_counts {
+    atomic_ullong answers[TRANSACTION_STATE_COUNT][ANSWER_COUNT];
+};
+
 struct transaction {
     const struct config *config;
     char id[600]; /* transactional.id */
@@ -31,12 +36,14 @@ struct transaction {
     int64_t fenced_ms[FENCED_TIMES]; /* monotonic: when it was fenced last, the newest first */
     rd_kafka_topic_partition_list_t *offsets; /* of the transaction that is to be committed */
     const rd_kafka_consumer_group_metadata_t *generation;
-    uint64_t answers[TRANSACTION_STATE_COUNT][ANSWER_COUNT]; /* how often each was got where */
+    struct transaction_counts *counts;
+    int64_t patience_ms; /* with one state: longer than transaction.timeout.ms */
 };
 
-/* Makes the id; no producer yet: the first steps, in the state void, bring one. */
+/* Makes the id; no producer yet: the first steps, in the state void, bring one. Borrows all. */
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
-                      const char *random, int64_t batch_bytes, const atomic_bool *stop);
+                      const char *random, int64_t batch_bytes, const atomic_bool *stop,
+                      struct transaction_counts *counts);
 void transaction_release(struct transaction *transaction);
 
 /* Opens one where it is closed. False: not now; it is void then. */

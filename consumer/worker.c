@@ -483,8 +483,9 @@ static bool settle(struct inside *inside)
             going = settle_anew(inside);
             break;
         case TRANSACTION_FAILED:
-            log_error("no_producer", "worker=%d transactional_id=%s", inside->worker->number,
-                      transaction->id);
+            if (inside->code == EXIT_WELL)
+                log_error("no_producer", "worker=%d transactional_id=%s", inside->worker->number,
+                          transaction->id);
             inside->code = EXIT_WORLD;
             going = false;
             break;
@@ -524,6 +525,7 @@ void worker_serve(struct inside *inside)
     rd_kafka_message_t *message;
     char why[256];
 
+    atomic_store(&inside->worker->alive_ms, clock_monotonic_ms());
     while ((message = rd_kafka_consumer_poll(inside->consumer, 0)) != NULL) {
         if (message->err == RD_KAFKA_RESP_ERR__FATAL ||
             rd_kafka_fatal_error(inside->consumer, why, sizeof(why)) !=
@@ -651,7 +653,7 @@ static bool start(struct inside *inside)
                  inside->stage->allow_table_change);
     transaction_init(&inside->transaction, inside->config, inside->worker->number,
                      inside->stage->random, batch_bytes(&inside->stage->facts),
-                     &inside->stage->stop);
+                     &inside->stage->stop, &inside->stage->transactions);
     inside->pump.sink = emit_sink(inside);
     inside->pump.budget = inside->config->commit_records;
     require(pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) == 0);

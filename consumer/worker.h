@@ -7,6 +7,7 @@
 #include "consumer/config.h"
 #include "consumer/pump.h"
 #include "consumer/topics.h"
+#include "consumer/transaction.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,6 +26,7 @@ struct stage {
     atomic_llong partitions;                 /* restored and consuming, all workers */
     atomic_llong inputs_waited_out;
     atomic_llong outcomes, corrections, dead_letters, records; /* landed */
+    struct transaction_counts transactions;
 };
 
 struct worker {
@@ -32,6 +34,8 @@ struct worker {
     int number; /* from 0 */
     pthread_t thread;
     atomic_bool finished;
+    atomic_llong alive_ms;            /* monotonic: when it last came by */
+    int64_t seen_alive_ms, silent_ms; /* the watcher's own, see stage.c */
 };
 
 /* Wall clock, moved by the monotonic one from one reading at start (DESIGN 3). */
