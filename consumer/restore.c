@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { BATCH = 5000, ASK_MS = 10000, SAY_EVERY_MS = 5000 };
+enum { BATCH = 5000, ASK_MS = 2000, SAY_EVERY_MS = 5000 };
 
 void restore_init(struct restore *restore, const struct config *config, struct tables *tables,
                   const char *state_topic, bool allow_table_change)
@@ -95,10 +95,8 @@ bool restore_add(struct restore *restore, struct restore_job *job, struct lane *
         client, restore->state_topic, lane->partition, &low, &high, ASK_MS);
 
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        log_error("restore_failed",
-                  "topic=%s partition=%d error=%s hint=\"asked for the end of "
-                  "the state\"",
-                  restore->state_topic, lane->partition, rd_kafka_err2name(error));
+        log_info("state_end_not_known", "topic=%s partition=%d error=%s", restore->state_topic,
+                 lane->partition, rd_kafka_err2name(error));
         return false;
     }
     memset(job, 0, sizeof(*job));

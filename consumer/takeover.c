@@ -14,7 +14,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { ASK_MS = 5000, PAUSE_MS = 200 };
+enum {
+    ASK_MS = 2000, /* one question; the group is served between two of them */
+    PAUSE_MS = 200,
+};
 
 void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
                   rd_kafka_topic_partition_list_t *partitions, void *opaque)
@@ -53,7 +56,7 @@ void takeover_revoke(struct inside *inside)
     log_info("revoked", "worker=%d partitions=%d", inside->worker->number, inside->rebalanced->cnt);
     for (size_t i = inside->holding_count; i-- > 0;) {
         struct holding *holding = inside->holdings[i];
-        if (!holding->running) { /* half restored: no use to anyone */
+        if (!holding->running && !holding->fenced_off) { /* half restored: no use to anyone */
             drop(inside, i);
             continue;
         }
@@ -110,20 +113,25 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
     return NULL;
 }
 
+/*
+ * Is a question that was not answered worth asking again? A broker that has just died does not
+ * answer for some seconds, and that is no reason to end; what the group has since decided to
+ * revoke, and a worker that stops, are. The group is served meanwhile.
+ */
+static bool still_wanted(struct inside *inside)
+{
+    worker_serve(inside);
+    return inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL &&
+           !atomic_load(&inside->stage->stop);
+}
+
 /* The same, as long as it takes; NULL when this worker stops or the assignment is out of date. */
 static rd_kafka_topic_partition_list_t *await_committed(struct inside *inside)
 {
     rd_kafka_topic_partition_list_t *committed = NULL;
 
-    while (committed == NULL && inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL &&
-           !atomic_load(&inside->stage->stop)) {
+    while (committed == NULL && still_wanted(inside))
         committed = takeover_committed(inside);
-        worker_serve(inside);
-    }
-    if (committed != NULL && inside->rebalance != REBALANCE_NONE) {
-        rd_kafka_topic_partition_list_destroy(committed);
-        committed = NULL;
-    }
     return committed;
 }
 
@@ -182,14 +190,16 @@ static void gather(struct inside *inside)
 static bool earliest(struct inside *inside, const char *topic, int32_t partition, int64_t *offset)
 {
     int64_t high;
-    rd_kafka_resp_err_t error =
-        rd_kafka_query_watermark_offsets(inside->client, topic, partition, offset, &high, ASK_MS);
 
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
-    log_error("takeover_failed", "topic=%s partition=%d error=%s", topic, partition,
-              rd_kafka_err2name(error));
-    inside->code = EXIT_WORLD;
+    while (still_wanted(inside)) {
+        rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
+            inside->client, topic, partition, offset, &high, ASK_MS);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return true;
+        log_info("start_not_known", "topic=%s partition=%d error=%s", topic, partition,
+                 rd_kafka_err2name(error));
+        clock_sleep_ms(PAUSE_MS);
+    }
     return false;
 }
 
@@ -273,16 +283,18 @@ static bool take_over(struct inside *inside, size_t i,
     }
     if (!start_from(inside, holding, committed))
         return false;
-    if (!restore_add(&inside->restore, &holding->restoring, &holding->lane, inside->client)) {
-        inside->code = EXIT_WORLD;
-        return false;
+    while (still_wanted(inside)) {
+        if (restore_add(&inside->restore, &holding->restoring, &holding->lane, inside->client))
+            return true;
+        clock_sleep_ms(PAUSE_MS);
     }
-    return true;
+    return false;
 }
 
 void takeover_assign(struct inside *inside)
 {
     rd_kafka_topic_partition_list_t *committed;
+    bool taken = true;
 
     gather(inside);
     if (inside->generation != NULL)
@@ -292,12 +304,13 @@ void takeover_assign(struct inside *inside)
     if (committed == NULL)
         return;
     log_info("assigned", "worker=%d tasks=%zu", inside->worker->number, inside->holding_count);
-    for (size_t i = 0; i < inside->holding_count && inside->code == EXIT_WELL; i++) {
-        if (take_over(inside, i, committed))
+    for (size_t i = 0; i < inside->holding_count && taken; i++) {
+        taken = take_over(inside, i, committed);
+        if (taken)
             holding_connect(inside->holdings[i], inside->consumer, inside->wake[1]);
     }
     rd_kafka_topic_partition_list_destroy(committed);
-    if (inside->code == EXIT_WELL)
+    if (taken)
         assign_inlets(inside);
 }
 

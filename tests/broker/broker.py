@@ -82,11 +82,36 @@ class Broker:
             self.script("topic", name, str(partitions), "retention.ms=-1",
                         f"message.timestamp.after.max.ms={365 * DAY_MS}")
 
+    def metadata(self):
+        """Partitions by topic, as kcat shows them; those of Kafka itself among them."""
+        listed = subprocess.run(["kcat", "-L", "-J", "-m", "10", "-b", self.bootstrap],
+                                capture_output=True)
+        if listed.returncode != 0:
+            return {}  # the one broker that was asked has just gone
+        return {topic["topic"]: topic["partitions"]
+                for topic in json.loads(listed.stdout)["topics"]}
+
     def partitions(self):
         """Partition counts by topic."""
-        listed = subprocess.run(["kcat", "-L", "-J", "-b", self.bootstrap], capture_output=True)
-        return {topic["topic"]: len(topic["partitions"])
-                for topic in json.loads(listed.stdout)["topics"]}
+        return {topic: len(partitions) for topic, partitions in self.metadata().items()}
+
+    def coordinator(self, topic, name):
+        """Which broker coordinates a group (__consumer_offsets) or a transactional id
+        (__transaction_state): the leader of the name's partition. None while there is none."""
+        partitions = self.metadata().get(topic)
+        if not partitions:
+            return None
+        mine = java_hash(name) % len(partitions)
+        leader = next(row["leader"] for row in partitions if row["partition"] == mine)
+        return leader if leader > 0 else None
+
+    def wait_in_sync(self, replicas, seconds=180):
+        """Until no replica of any partition is behind."""
+        def all_in_sync():
+            topics = self.metadata()
+            return topics and all(len(row["isrs"]) == replicas and row["leader"] > 0
+                                  for rows in topics.values() for row in rows)
+        wait_for("all replicas in sync", all_in_sync, seconds, every=0.5)
 
     def produce(self, topic, records, *settings, partition=None):
         """Records are (key, value), each bytes, str or None; neither has a newline or a tab."""
@@ -125,6 +150,14 @@ class Broker:
             done = subprocess.run(["kcat", "-C", "-J", "-e", "-q", "-b", self.bootstrap, "-t",
                                    topic, "-X", "isolation.level=read_committed"], stdout=file)
         require(done.returncode == 0, f"kcat -C {topic} ended with {done.returncode}")
+
+
+def java_hash(text):
+    """String.hashCode() without its sign: how Kafka finds a name's coordinator."""
+    total = 0
+    for char in text:
+        total = (31 * total + ord(char)) & 0xffffffff
+    return total & 0x7fffffff
 
 
 def as_bytes(text):
@@ -410,8 +443,8 @@ STARTED = time.monotonic()
 DIRECTORY = None
 
 
-def main(test):
-    """Runs test(broker) on a broker of its own; its logs stay where something went wrong."""
+def main(test, brokers=1, extra=()):
+    """Runs test(broker) on brokers of its own; its logs stay where something went wrong."""
     global DIRECTORY
     for program in ("kcat", "java"):
         if shutil.which(program) is None:
@@ -420,9 +453,9 @@ def main(test):
     if os.environ.get("UPSHOT_BROKER_TEST") != sys.argv[0]:
         os.environ["UPSHOT_BROKER_TEST"] = sys.argv[0]
         # A transaction of a process that sleeps is aborted when it is due, not up to 10 s later.
-        os.environ["KAFKA_EXTRA"] = \
-            "transaction.abort.timed.out.transaction.cleanup.interval.ms=500"
-        os.execv(KAFKA, [KAFKA, "run", "--", sys.executable, *sys.argv])
+        os.environ["KAFKA_EXTRA"] = "\n".join(
+            ["transaction.abort.timed.out.transaction.cleanup.interval.ms=500", *extra])
+        os.execv(KAFKA, [KAFKA, "run", "-n", str(brokers), "--", sys.executable, *sys.argv])
 
     DIRECTORY = pathlib.Path(tempfile.mkdtemp(prefix="upshot-broker."))
     # So that script/kafka's SIGTERM runs the finally below.
