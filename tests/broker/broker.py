@@ -468,7 +468,7 @@ def main(test, brokers=1, extra=()):
         say(f"BROKEN: {broken}")
     finally:
         Stage.kill_all()
-        if good:
+        if good and "UPSHOT_KEEP_LOGS" not in os.environ:
             shutil.rmtree(DIRECTORY)
         else:
             for log in pathlib.Path(os.environ["KAFKA_HOME"]).glob("*/log"):
