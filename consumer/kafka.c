@@ -107,7 +107,27 @@ rd_kafka_t *kafka_client(const struct config *config)
 
     demand(conf, "group.id", config->app_id); /* never joins; brokers like to know who asks */
     demand(conf, "isolation.level", "read_uncommitted");
+    /* What bounds a question in truth: librdkafka 2.0.2 waits for the answer on watermarks longer
+     * than it was told to, and a broker that is paused would hold the worker back for a minute. */
+    prefer(conf, config, "socket.timeout.ms", "4000");
     return make(RD_KAFKA_CONSUMER, conf);
+}
+
+rd_kafka_resp_err_t kafka_ask_ends(rd_kafka_t *client, const char *topic, int32_t partition,
+                                   int64_t *low, int64_t *high, int timeout_ms)
+{
+    rd_kafka_resp_err_t error =
+        rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *handle;
+
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error;
+    handle = rd_kafka_topic_new(client, topic, NULL);
+    if (rd_kafka_metadata(client, 0, handle, &metadata, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+    return error;
 }
 
 rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,

@@ -20,6 +20,14 @@ int64_t kafka_transaction_timeout_ms(const struct config *config);
 /* For questions only: metadata, admin, watermarks; read uncommitted (DESIGN 5, take-over). */
 rd_kafka_t *kafka_client(const struct config *config);
 
+/*
+ * First and next offset of a partition, asked of its leader. Where that fails, who the leader is
+ * is asked anew, for the next question: a handle that only asks is never told (seen with 2.0.2: a
+ * leader that had lost the partition was asked in vain for minutes).
+ */
+rd_kafka_resp_err_t kafka_ask_ends(rd_kafka_t *client, const char *topic, int32_t partition,
+                                   int64_t *low, int64_t *high, int timeout_ms);
+
 /* A subscribing group member. `opaque` comes back in the rebalance callback. */
 rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
                          void (*on_rebalance)(rd_kafka_t *, rd_kafka_resp_err_t,

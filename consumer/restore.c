@@ -91,8 +91,8 @@ bool restore_add(struct restore *restore, struct restore_job *job, struct lane *
                  rd_kafka_t *client)
 {
     int64_t low, high;
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-        client, restore->state_topic, lane->partition, &low, &high, ASK_MS);
+    rd_kafka_resp_err_t error =
+        kafka_ask_ends(client, restore->state_topic, lane->partition, &low, &high, ASK_MS);
 
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         log_info("state_end_not_known", "topic=%s partition=%d error=%s", restore->state_topic,

@@ -7,6 +7,7 @@
  */
 #include "consumer/clock.h"
 #include "consumer/command.h"
+#include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "consumer/worker_inside.h"
 #include "statemachine/memory.h"
@@ -192,8 +193,8 @@ static bool earliest(struct inside *inside, const char *topic, int32_t partition
     int64_t high;
 
     while (still_wanted(inside)) {
-        rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-            inside->client, topic, partition, offset, &high, ASK_MS);
+        rd_kafka_resp_err_t error =
+            kafka_ask_ends(inside->client, topic, partition, offset, &high, ASK_MS);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
         log_info("start_not_known", "topic=%s partition=%d error=%s", topic, partition,

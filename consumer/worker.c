@@ -54,8 +54,7 @@ static void take_notice(struct inside *inside, struct holding *holding, struct i
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
         message->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
         int64_t low = -1, high = -1;
-        rd_kafka_query_watermark_offsets(inside->client, inlet->topic, holding->lane.partition,
-                                         &low, &high, ASK_MS);
+        kafka_ask_ends(inside->client, inlet->topic, holding->lane.partition, &low, &high, ASK_MS);
         log_error("records_gone",
                   "topic=%s partition=%d wanted=%" PRId64 " first=%" PRId64 " end=%" PRId64
                   " gone=%" PRId64 " hint=\"retention took records that were never "
@@ -259,8 +258,8 @@ static bool really_at_end(struct inside *inside, const struct holding *holding, 
     if (now_ms < inside->ask_again_ms)
         return false;
     inlet->end_was_real = false;
-    if (rd_kafka_query_watermark_offsets(inside->client, inlet->topic, holding->lane.partition,
-                                         &low, &high, QUICK_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (kafka_ask_ends(inside->client, inlet->topic, holding->lane.partition, &low, &high,
+                       QUICK_ASK_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         inside->ask_again_ms = now_ms + ASK_MS;
         return false;
     }
