@@ -98,11 +98,17 @@ static bool is_contested(const struct transaction *transaction)
     return clock_monotonic_ms() - transaction->fenced_ms[FENCED_TIMES - 1] < FENCED_WITHIN_MS;
 }
 
+/* These wait for a new producer; the one that there was is not to be used again. */
+static bool wants_new_producer(enum transaction_state state)
+{
+    return state == TRANSACTION_VOID || state == TRANSACTION_UNCLEAR ||
+           state == TRANSACTION_ABORTING;
+}
+
 /* Ordinary answers are silent; a state that waits for the world repeats itself every 10 s. */
 static void say(struct transaction *transaction, const char *call, const rd_kafka_error_t *error)
 {
-    bool waits =
-        transaction->state == TRANSACTION_VOID || transaction->state == TRANSACTION_UNCLEAR;
+    bool waits = wants_new_producer(transaction->state);
     int64_t now_ms = clock_monotonic_ms();
 
     if (waits && now_ms - transaction->said_ms < SAY_EVERY_MS) {
@@ -134,7 +140,7 @@ static bool out_of_patience(const struct transaction *transaction)
     return clock_monotonic_ms() - transaction->since_ms >= most_ms;
 }
 
-/* Takes an answer; after any but a retriable one a void or unclear state needs a new producer. */
+/* Takes an answer; after any but a retriable one such a state needs a new producer. */
 void transaction_answer(struct transaction *transaction, enum answer answer)
 {
     enum transaction_state next = transaction_after_answer(transaction->state, answer);
@@ -142,7 +148,7 @@ void transaction_answer(struct transaction *transaction, enum answer answer)
     atomic_fetch_add(&transaction->counts->answers[transaction->state][answer], 1);
     if (answer == ANSWER_FENCED)
         note_fenced(transaction);
-    if ((next == TRANSACTION_VOID || next == TRANSACTION_UNCLEAR) && answer != ANSWER_RETRIABLE)
+    if (wants_new_producer(next) && answer != ANSWER_RETRIABLE)
         transaction->stale = true;
     enter(transaction, next);
 }
@@ -245,11 +251,11 @@ void transaction_wish(struct transaction *transaction, enum wish wish)
 {
     enum transaction_state next = transaction_after_wish(transaction->state, wish);
 
-    if (next == TRANSACTION_VOID) /* undone: see transaction.def */
+    if (wants_new_producer(next))
         transaction->stale = true;
     if (wish == WISH_LAND)
         transaction->pause_ms = 0; /* all is well again */
-    if (next == TRANSACTION_CLOSED || next == TRANSACTION_VOID)
+    if (next == TRANSACTION_CLOSED)
         forget_arguments(transaction);
     enter(transaction, next);
 }
@@ -312,6 +318,7 @@ void transaction_step(struct transaction *transaction)
     switch (transaction->state) {
     case TRANSACTION_VOID:
     case TRANSACTION_UNCLEAR:
+    case TRANSACTION_ABORTING:
         init_transactions(transaction);
         return;
     case TRANSACTION_PENDING:
@@ -321,9 +328,6 @@ void transaction_step(struct transaction *transaction)
         return;
     case TRANSACTION_COMMITTING:
         take(transaction, "commit_transaction", rd_kafka_commit_transaction(producer, SLICE_MS));
-        return;
-    case TRANSACTION_ABORTING:
-        take(transaction, "abort_transaction", rd_kafka_abort_transaction(producer, SLICE_MS));
         return;
     case TRANSACTION_CLOSED:
     case TRANSACTION_OPEN:

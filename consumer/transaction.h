@@ -75,8 +75,8 @@ void transaction_wish(struct transaction *transaction, enum wish wish);
 void transaction_answer(struct transaction *transaction, enum answer answer);
 
 /*
- * Makes the call of the state, once, and goes where its answer leads. In void and unclear with a
- * stale producer: handles of its topics must be gone, for it is destroyed.
+ * Makes the call of the state, once, and goes where its answer leads. In void, unclear and aborting
+ * with a stale producer: handles of its topics must be gone, for it is destroyed.
  * Not for the states that wait for a wish.
  */
 void transaction_step(struct transaction *transaction);

@@ -471,9 +471,13 @@ static bool settle(struct inside *inside)
         case TRANSACTION_UNDONE:
             settle_undone(inside);
             break;
+        case TRANSACTION_ABORTING: /* also where this worker ends: others wait for the end of it */
+            if (transaction->stale)
+                emit_close(inside);
+            transaction_step(transaction);
+            break;
         case TRANSACTION_PENDING:
         case TRANSACTION_COMMITTING:
-        case TRANSACTION_ABORTING:
             transaction_step(transaction);
             break;
         case TRANSACTION_VOID:

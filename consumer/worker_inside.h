@@ -50,8 +50,9 @@ struct inside {
 /* ---- worker.c ---- */
 
 /*
- * Takes the group's events, and tells the stage that this worker is alive. A rebalance is only noted, so this can be called wherever a wait is
- * long: who does not ask for them within max.poll.interval.ms is taken for dead.
+ * Takes the group's events, and tells the stage that this worker is alive. A rebalance is only
+ * noted, so this can be called wherever a wait is long: who does not ask for events within
+ * max.poll.interval.ms is taken for dead.
  */
 void worker_serve(struct inside *inside);
 

@@ -62,7 +62,8 @@ enum first {
     DIRECTLY,
     REJOIN, /* the group is left, so that it is joined again */
     RENEW,  /* the producer is fenced, so that a new one is made to find out */
-    UNDO,   /* the transaction is aborted, and a new producer is made after it */
+    UNDO,   /* a record is refused, and a new producer is made to abort the transaction */
+    AT_START,
 };
 
 struct injection {
@@ -141,11 +142,12 @@ static const struct injection injections[] = {
     {"end: fatal", DIRECTLY, END_TXN, ERR(INVALID_TXN_STATE), 1, 0, IN(COMMITTING, FATAL)},
     {"end: late", DIRECTLY, END_TXN, ERR(NO_ERROR), 1, LATE_MS, IN(COMMITTING, TIMED_OUT)},
     /* An abort that fails in its turn. */
-    {"abort: fenced", UNDO, END_TXN, ERR(PRODUCER_FENCED), 1, 0, IN(ABORTING, FENCED)},
-    {"abort: retriable", UNDO, END_TXN, ERR(NOT_COORDINATOR), 2, 0, IN(ABORTING, DONE)},
-    {"abort: abortable", UNDO, END_TXN, ERR(UNKNOWN), 1, 0, IN(ABORTING, ABORTABLE)},
-    {"abort: fatal", UNDO, END_TXN, ERR(INVALID_TXN_STATE), 1, 0, IN(ABORTING, FATAL)},
-    {"abort: late", UNDO, END_TXN, ERR(NO_ERROR), 1, LATE_MS, IN(ABORTING, TIMED_OUT)},
+    {"abort: retriable", UNDO, INIT_PRODUCER_ID, ERR(COORDINATOR_LOAD_IN_PROGRESS), 3, 0,
+     IN(ABORTING, DONE)},
+    {"abort: fenced", UNDO, INIT_PRODUCER_ID, ERR(PRODUCER_FENCED), 1, 0, IN(ABORTING, FENCED)},
+    {"abort: fatal", UNDO, INIT_PRODUCER_ID, ERR(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, 0,
+     IN(ABORTING, FATAL)},
+    {"abort: late", UNDO, INIT_PRODUCER_ID, ERR(NO_ERROR), 1, LATE_MS, IN(ABORTING, TIMED_OUT)},
     /* A new producer. */
     {"init: retriable", RENEW, INIT_PRODUCER_ID, ERR(COORDINATOR_LOAD_IN_PROGRESS), 3, 0,
      IN(UNCLEAR, DONE)},
@@ -155,11 +157,11 @@ static const struct injection injections[] = {
     {"init: fenced", RENEW, INIT_PRODUCER_ID, ERR(PRODUCER_FENCED), 1, 0, IN(UNCLEAR, FENCED)},
     {"init: refused", RENEW, INIT_PRODUCER_ID, ERR(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, 0,
      ENDS, TRANSACTION_UNCLEAR, ANSWER_FATAL},
-    {"void: retriable", UNDO, INIT_PRODUCER_ID, ERR(COORDINATOR_LOAD_IN_PROGRESS), 3, 0,
+    {"void: retriable", AT_START, INIT_PRODUCER_ID, ERR(COORDINATOR_LOAD_IN_PROGRESS), 3, 0,
      IN(VOID, DONE)},
-    {"void: late", UNDO, INIT_PRODUCER_ID, ERR(NO_ERROR), 1, LATE_MS, IN(VOID, TIMED_OUT)},
-    {"void: fenced", UNDO, INIT_PRODUCER_ID, ERR(PRODUCER_FENCED), 1, 0, IN(VOID, FENCED)},
-    {"void: refused", UNDO, INIT_PRODUCER_ID, ERR(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, 0,
+    {"void: late", AT_START, INIT_PRODUCER_ID, ERR(NO_ERROR), 1, LATE_MS, IN(VOID, TIMED_OUT)},
+    {"void: fenced", AT_START, INIT_PRODUCER_ID, ERR(PRODUCER_FENCED), 1, 0, IN(VOID, FENCED)},
+    {"void: refused", AT_START, INIT_PRODUCER_ID, ERR(TRANSACTIONAL_ID_AUTHORIZATION_FAILED), 1, 0,
      ENDS, TRANSACTION_VOID, ANSWER_FATAL},
     /* The committed offsets, asked for after an unclear end and at each take-over. */
     {"asking: retriable", RENEW, OFFSET_FETCH, ERR(COORDINATOR_LOAD_IN_PROGRESS), 2, 0, LANDED},
@@ -268,7 +270,6 @@ static void bench_feed(struct bench *bench)
 
 static void bench_start(struct bench *bench)
 {
-    bench_make(bench);
     bench->stage = (struct stage){
         .config = &bench->config,
         .facts = {.partitions = 1, .dead_letter_max_bytes = 1000000, .output_max_bytes = 1000000},
@@ -389,6 +390,7 @@ static void inject(struct bench *bench, const struct injection *injection)
 {
     switch (injection->first) {
     case DIRECTLY:
+    case AT_START:
         break;
     case REJOIN:
         push(bench, HEARTBEAT, ERR(UNKNOWN_MEMBER_ID), 1, 0);
@@ -408,7 +410,12 @@ static bool run_case(struct bench *bench, const struct injection *injection)
     unsigned long long before = 0;
     bool good;
 
-    if (bench->host == NULL) {
+    if (injection->first == AT_START && bench->host != NULL)
+        bench_stop(bench);
+    if (injection->first == AT_START) {
+        bench_make(bench);
+    } else if (bench->host == NULL) {
+        bench_make(bench);
         bench_start(bench);
         send_life(bench);
         if (!lands(bench))
@@ -417,6 +424,8 @@ static bool run_case(struct bench *bench, const struct injection *injection)
     if (injection->answer != ANSWER_COUNT)
         before = got(bench, injection->state, injection->answer);
     inject(bench, injection);
+    if (injection->first == AT_START)
+        bench_start(bench);
     send_life(bench);
     if (injection->expect == ENDS) {
         bool ended = wait_for_end(bench);
@@ -464,6 +473,7 @@ static const struct {
 } unseen[] = {
     {TRANSACTION_VOID, ANSWER_ABORTABLE, "init_transactions has nothing to abort"},
     {TRANSACTION_UNCLEAR, ANSWER_ABORTABLE, "init_transactions has nothing to abort"},
+    {TRANSACTION_ABORTING, ANSWER_ABORTABLE, "init_transactions has nothing to abort"},
     {TRANSACTION_CLOSED, ANSWER_RETRIABLE, "begin_transaction asks nobody"},
     {TRANSACTION_CLOSED, ANSWER_TIMED_OUT, "begin_transaction asks nobody"},
     {TRANSACTION_CLOSED, ANSWER_ABORTABLE, "begin_transaction asks nobody"},

@@ -86,7 +86,17 @@ static void what_is_unclear_is_asked_for_behind_a_fence(void **state)
                 assert_true(i == TRANSACTION_ASKING || i == TRANSACTION_UNCLEAR);
 }
 
-/* Once offsets were sent, only a clean abort is certain to be no commit. */
+/* Once the commit was asked for, only a look at the offsets is certain to see no commit. */
+static void what_may_have_been_committed_is_not_just_aborted(void **state)
+{
+    (void)state;
+    assert_int_equal(transaction_after_answer(TRANSACTION_PENDING, ANSWER_ABORTABLE),
+                     TRANSACTION_ABORTING);
+    assert_int_equal(transaction_after_answer(TRANSACTION_COMMITTING, ANSWER_ABORTABLE),
+                     TRANSACTION_UNCLEAR);
+}
+
+/* Once offsets were sent, only a new producer behind a fence is certain to see no commit. */
 static void a_lost_answer_is_unclear(void **state)
 {
     static const enum transaction_state under_way[] = {TRANSACTION_PENDING, TRANSACTION_COMMITTING,
@@ -119,6 +129,7 @@ int main(void)
         cmocka_unit_test(nothing_else_is_taken_for_a_landing),
         cmocka_unit_test(what_is_unclear_is_asked_for_behind_a_fence),
         cmocka_unit_test(a_lost_answer_is_unclear),
+        cmocka_unit_test(what_may_have_been_committed_is_not_just_aborted),
         cmocka_unit_test(words_are_all_different),
     };
 
