@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { CLOCKS_DISAGREE_MS = 60000 };
+
 static int64_t read_clock(clockid_t id)
 {
     struct timespec now;
@@ -36,4 +38,14 @@ void clock_wait(int pipe_fd, int64_t at_most_ms)
     if (poll(&wake, 1, (int)at_most_ms) > 0)
         while (read(pipe_fd, drained, sizeof(drained)) == (ssize_t)sizeof(drained))
             ;
+}
+
+bool clock_jumped(int64_t *told_ahead_ms, int64_t ahead_ms)
+{
+    int64_t news_ms = ahead_ms - *told_ahead_ms;
+
+    if (news_ms <= CLOCKS_DISAGREE_MS && news_ms >= -CLOCKS_DISAGREE_MS)
+        return false;
+    *told_ahead_ms = ahead_ms;
+    return true;
 }
