@@ -23,7 +23,7 @@ struct inlet {
     int64_t next; /* offset behind the last record taken */
     int64_t landed_next;
     bool at_end;            /* all up to the last stable offset was taken */
-    int64_t quiet_since_ms; /* monotonic: first known end, or last record; 0: neither yet */
+    int64_t quiet_since_ms; /* monotonic: first known end since the last record; 0: none yet */
     int64_t end_asked_ms;   /* monotonic: when the end was last asked for; 0: not since */
     bool end_was_real;      /* and nothing lay beyond it */
     int64_t wait_since_ms;  /* monotonic: since when others wait for it; 0: they do not */

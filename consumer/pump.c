@@ -64,12 +64,17 @@ static void bury(struct pump *pump, struct lane *lane, const struct incoming *in
     pump->sink.dead_letter(pump->sink.context, lane, incoming, reason, detail);
 }
 
+bool incoming_is_skewed(const struct pump *pump, const struct incoming *incoming)
+{
+    return incoming->timestamp_ms > pump->latest_ms || incoming->timestamp_ms > TIME_MAX_MS;
+}
+
 bool pump_take(struct pump *pump, struct lane *lane, const struct incoming *incoming)
 {
     struct watermark *watermark = &lane->task.watermark;
     struct happening happening;
 
-    if (incoming->timestamp_ms > pump->latest_ms || incoming->timestamp_ms > TIME_MAX_MS) {
+    if (incoming_is_skewed(pump, incoming)) {
         bury(pump, lane, incoming, REASON_SKEWED_TIME, "record timestamp is too far ahead");
     } else {
         int64_t target = watermark_prospect(watermark, incoming->input, incoming->timestamp_ms);

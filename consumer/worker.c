@@ -235,8 +235,10 @@ static bool take_one(struct inside *inside, struct holding *holding)
         compare_partitioners(inside);
     }
     inlet->next = message->offset + 1;
-    inlet->quiet_since_ms = 0;
-    inlet->end_asked_ms = 0;
+    if (!incoming_is_skewed(&inside->pump, &incoming)) {
+        inlet->quiet_since_ms = 0; /* a skewed record is no word about time: as if it were silent */
+        inlet->end_asked_ms = 0;
+    }
     inlet->at++;
     rd_kafka_message_destroy(message);
     return true;
