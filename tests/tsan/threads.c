@@ -3,8 +3,9 @@
  *
  * librdkafka of Debian 12 calls C11's thrd_create and mtx_lock, which gcc 12's ThreadSanitizer does
  * not know: a thread made behind its back crashes it, a lock it did not see is a race. Linked into
- * the tsan build, these stand in front of the C library's own. glibc's mtx_t and cnd_t have the
- * size of their POSIX counterparts.
+ * the tsan build, these stand in front of the C library's own (cnd_timedwait does in every build:
+ * consumer/waiting.c). glibc's mtx_t and cnd_t have the size of their
+ * POSIX counterparts.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -120,10 +121,4 @@ int cnd_broadcast(cnd_t *condition)
 int cnd_wait(cnd_t *condition, mtx_t *mutex)
 {
     return verdict(pthread_cond_wait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex));
-}
-
-int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *until)
-{
-    return verdict(pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex,
-                                          until));
 }
