@@ -7,6 +7,7 @@
  */
 #include "consumer/clock.h"
 #include "consumer/log.h"
+#include "consumer/summary.h"
 #include "consumer/worker_inside.h"
 #include "schemas/dead_letter.h"
 #include "schemas/outcome.h"
@@ -206,8 +207,10 @@ void emit_commit(struct inside *inside)
     rd_kafka_topic_partition_list_t *offsets =
         rd_kafka_topic_partition_list_new((int)(inside->holding_count * 2 + 1));
 
+    tally_require_whole(&inside->pump.tally);
     for (size_t i = 0; i < inside->holding_count; i++)
         if (inside->holdings[i]->touched) {
+            holding_require_whole(inside->holdings[i]);
             emit_state(inside, inside->holdings[i]);
             add_offsets(inside, offsets, inside->holdings[i]);
         }

@@ -2,6 +2,7 @@
 #include "consumer/holding.h"
 
 #include "statemachine/memory.h"
+#include "statemachine/require.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +80,7 @@ void holding_rewind(struct holding *holding)
     for (size_t i = 0; i < holding->inlet_count; i++) {
         throw_batch(&holding->inlets[i]);
         holding->inlets[i].next = holding->inlets[i].landed_next;
+        holding->inlets[i].taken = 0;
     }
 }
 
@@ -88,8 +90,10 @@ void holding_land(struct holding *holding)
     if (holding->touched)
         holding->transaction++;
     holding->touched = false;
-    for (size_t i = 0; i < holding->inlet_count; i++)
+    for (size_t i = 0; i < holding->inlet_count; i++) {
         holding->inlets[i].landed_next = holding->inlets[i].next;
+        holding->inlets[i].taken = 0;
+    }
 }
 
 void holding_undo(struct holding *holding)
@@ -98,6 +102,16 @@ void holding_undo(struct holding *holding)
     holding->touched = false;
     holding_rewind(
         holding); /* undone records are read again: the one is no use without the other */
+}
+
+void holding_require_whole(const struct holding *holding)
+{
+    uint64_t taken = 0;
+
+    for (size_t i = 0; i < holding->inlet_count; i++)
+        taken += holding->inlets[i].taken;
+    require(holding->lane.landed_records + taken == holding->lane.records);
+    lane_require_whole(&holding->lane);
 }
 
 void holding_take_control(struct holding *holding, const struct control *control)
@@ -111,6 +125,7 @@ void holding_take_control(struct holding *holding, const struct control *control
                 task->watermark.inputs[i].greatest_ms = control->inputs[j].greatest_ms;
     memcpy(task->counts.arrivals, control->arrivals, sizeof(task->counts.arrivals));
     memcpy(holding->lane.dead_letters, control->dead_letters, sizeof(holding->lane.dead_letters));
+    holding->lane.records = lane_accounted(&holding->lane);
     lane_land(&holding->lane);
 }
 

@@ -22,6 +22,7 @@ struct inlet {
     size_t at, count;
     int64_t next; /* offset behind the last record taken */
     int64_t landed_next;
+    uint64_t taken;         /* records since the last landing: what `next` went past */
     bool at_end;            /* all up to the last stable offset was taken */
     int64_t quiet_since_ms; /* monotonic: first known end since the last record; 0: none yet */
     int64_t end_asked_ms;   /* monotonic: when the end was last asked for; 0: not since */
@@ -57,6 +58,12 @@ void holding_rewind(struct holding *holding);
 /* Everything of the open transaction stays / goes, the places in the inputs included. */
 void holding_land(struct holding *holding);
 void holding_undo(struct holding *holding);
+
+/*
+ * What was taken from the inputs since the last landing is what the lane accounts for, in classes
+ * and dead letters (promise 2), or the process stops: asked before each commit.
+ */
+void holding_require_whole(const struct holding *holding);
 
 /* The facts of a restored control record become the lane's. */
 void holding_take_control(struct holding *holding, const struct control *control);

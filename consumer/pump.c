@@ -2,6 +2,7 @@
 #include "consumer/pump.h"
 
 #include "consumer/hash.h"
+#include "statemachine/require.h"
 
 void lane_init(struct lane *lane, int32_t partition, const struct tables *tables,
                size_t input_count, uint64_t seed)
@@ -18,13 +19,31 @@ void lane_release(struct lane *lane)
 void lane_land(struct lane *lane)
 {
     task_land(&lane->task);
+    lane->landed_records = lane->records;
     memcpy(lane->landed_dead_letters, lane->dead_letters, sizeof(lane->dead_letters));
 }
 
 void lane_undo(struct lane *lane)
 {
     task_undo(&lane->task);
+    lane->records = lane->landed_records;
     memcpy(lane->dead_letters, lane->landed_dead_letters, sizeof(lane->dead_letters));
+}
+
+uint64_t lane_accounted(const struct lane *lane)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < ARRIVAL_COUNT; i++)
+        sum += lane->task.counts.arrivals[i];
+    for (int i = 0; i < REASON_COUNT; i++)
+        sum += lane->dead_letters[i];
+    return sum;
+}
+
+void lane_require_whole(const struct lane *lane)
+{
+    require(lane_accounted(lane) == lane->records);
 }
 
 bool lane_is_due(const struct lane *lane, int64_t until_ms)
@@ -90,6 +109,7 @@ bool pump_take(struct pump *pump, struct lane *lane, const struct incoming *inco
         }
     }
     pump->tally.records++;
+    lane->records++;
     pump->budget--;
     return true;
 }

@@ -27,6 +27,8 @@ struct tally {
 struct lane {
     int32_t partition;
     struct task task;
+    uint64_t records; /* accounted for, whatever became of them; those before a restore included */
+    uint64_t landed_records;
     uint64_t dead_letters[REASON_COUNT];
     uint64_t landed_dead_letters[REASON_COUNT];
 };
@@ -60,6 +62,12 @@ void lane_init(struct lane *lane, int32_t partition, const struct tables *tables
 void lane_release(struct lane *lane);
 void lane_land(struct lane *lane);
 void lane_undo(struct lane *lane);
+
+/* Arrivals and dead letters: what the counts that the control record keeps add up to. */
+uint64_t lane_accounted(const struct lane *lane);
+
+/* Each of its records is in exactly one class or a dead letter (promise 2), or the process stops. */
+void lane_require_whole(const struct lane *lane);
 
 /* Dated too far ahead to be believed: a dead letter that moves nothing (DESIGN 3). */
 bool incoming_is_skewed(const struct pump *pump, const struct incoming *incoming);

@@ -11,6 +11,7 @@
 #include "consumer/replay_out.h"
 #include "schemas/envelope.h"
 #include "statemachine/memory.h"
+#include "statemachine/require.h"
 
 #include <errno.h>
 #include <string.h>
@@ -37,6 +38,7 @@ struct replay {
     struct lane **lanes; /* sorted by partition */
     size_t lane_count;
     uint64_t seed;
+    uint64_t lines; /* read, blank ones not counted */
     struct replay_out out;
 };
 
@@ -173,6 +175,7 @@ static void read_head(struct replay *replay, struct input *input)
         if (!input->has_head)
             return;
     } while (blank(input->line));
+    replay->lines++;
     decode_line(replay, input);
 }
 
@@ -323,8 +326,11 @@ int replay_files(const struct replay_options *options, struct tally *tally, uint
     *live = 0;
     if (open_all(&replay)) {
         pump_all(&replay);
-        for (size_t i = 0; i < replay.lane_count; i++)
+        for (size_t i = 0; i < replay.lane_count; i++) {
+            lane_require_whole(replay.lanes[i]);
             *live += store_measure(replay.lanes[i]->task.store).records;
+        }
+        require(replay.out.error != 0 || replay.lines == replay.pump.tally.records);
         if (read_well(&replay) && replay.out.error == 0)
             code = EXIT_WELL;
         if (replay.out.error != 0)

@@ -319,6 +319,7 @@ static void replay_partition(struct replay *replay, const struct replay_range *w
     if (assign(replay, partition))
         pump_partition(replay, &lane);
     leave(replay);
+    lane_require_whole(&lane);
     *live += store_measure(lane.task.store).records;
     lane_release(&lane);
 }

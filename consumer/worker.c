@@ -235,6 +235,7 @@ static bool take_one(struct inside *inside, struct holding *holding)
         compare_partitioners(inside);
     }
     inlet->next = message->offset + 1;
+    inlet->taken++;
     if (!incoming_is_skewed(&inside->pump, &incoming)) {
         inlet->quiet_since_ms = 0; /* a skewed record is no word about time: as if it were silent */
         inlet->end_asked_ms = 0;
