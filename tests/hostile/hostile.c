@@ -2,7 +2,8 @@
  * hostile.c: spoilt events by the million through `upshot replay`, and its books checked.
  *
  *   hostile [--events N] [--seed S] [--chunk N]      needs UPSHOT, the program
- *   hostile --records N TOPIC... [--seed S]          prints records for tests/broker/produce
+ *   hostile --records N TOPIC... [--seed S] [--start MS]
+ *                                                    prints records for tests/broker/produce
  *
  * For each chunk one replay: lines go in by a pipe, outcomes and dead letters come out by two more.
  *
@@ -33,6 +34,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* 2026-11-23T10:00:00Z, a month before the --now of a replay. */
+#define START_MS INT64_C(1795428000000)
 
 enum { EVENTS = 200000, CHUNK = 100000, TOPICS_MAX = 4, RECORD_MAX_BYTES = 300000 };
 
@@ -98,7 +102,7 @@ static void feed(struct chunk *chunk, int fd)
     struct mutator mutator;
 
     require(file != NULL);
-    mutator_init(&mutator, chunk->seed);
+    mutator_init(&mutator, chunk->seed, START_MS);
     for (uint64_t i = 0; i < chunk->events; i++) {
         if (mutator_line(&mutator) == HOSTILE_EXACT)
             chunk->exact[i] = hash_record(&mutator.envelope);
@@ -416,12 +420,13 @@ static int run_all(uint64_t events, uint64_t seed, uint64_t chunk_size)
 
 /* ---- for Kafka -------------------------------------------------------------------------- */
 
-static int print_records(uint64_t count, uint64_t seed, char **topics, size_t topic_count)
+static int print_records(uint64_t count, uint64_t seed, int64_t start_ms, char **topics,
+                         size_t topic_count)
 {
     struct buffer line = {0};
     struct mutator mutator;
 
-    mutator_init(&mutator, seed);
+    mutator_init(&mutator, seed, start_ms);
     while (count > 0) {
         struct envelope *envelope = &mutator.envelope;
         mutator_record(&mutator);
@@ -457,7 +462,7 @@ static uint64_t number(const char *word)
 
 int main(int argc, char **argv)
 {
-    uint64_t events = EVENTS, seed = 1, chunk = CHUNK, records = 0;
+    uint64_t events = EVENTS, seed = 1, chunk = CHUNK, records = 0, start_ms = START_MS;
     char *topics[TOPICS_MAX];
     size_t topic_count = 0;
 
@@ -471,11 +476,13 @@ int main(int argc, char **argv)
             chunk = number(argv[++i]);
         else if (strcmp(argv[i], "--records") == 0)
             records = number(argv[++i]);
+        else if (strcmp(argv[i], "--start") == 0)
+            start_ms = number(argv[++i]);
         else if (topic_count < TOPICS_MAX)
             topics[topic_count++] = argv[i];
     }
     if (records > 0 && topic_count > 0)
-        return print_records(records, seed, topics, topic_count);
+        return print_records(records, seed, (int64_t)start_ms, topics, topic_count);
     if (getenv("UPSHOT") == NULL || chunk == 0) {
         fprintf(stderr, "hostile: UPSHOT must name the program\n");
         return 2;

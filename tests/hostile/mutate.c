@@ -8,7 +8,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-enum { START_RATE = 5, GIANT_LINE = 33 << 20 };
+enum { SECONDS_A_MESSAGE = 5, GIANT_LINE = 33 << 20 };
 
 static size_t below(struct mutator *mutator, size_t bound)
 {
@@ -305,14 +305,14 @@ static void spoil(struct mutator *mutator, struct buffer *buffer)
 
 /* ---- records ---------------------------------------------------------------------------- */
 
-void mutator_init(struct mutator *mutator, uint64_t seed)
+void mutator_init(struct mutator *mutator, uint64_t seed, int64_t start_ms)
 {
     const struct lives_options options = {
         .seed = seed,
-        .per_second = 1.0 / START_RATE, /* days go by, so that deadlines fall due */
+        .per_second = 1.0 / SECONDS_A_MESSAGE, /* days go by, so that deadlines fall due */
         .stretch_ms = 300000,
         .bad_per_mille = 20,
-        .start_ms = 1795428000000,
+        .start_ms = start_ms,
     };
 
     *mutator = (struct mutator){.random = {.seed = seed, .state = random_mix(seed + 1)}};
@@ -333,7 +333,7 @@ static int64_t odd_timestamp(struct mutator *mutator, int64_t usual_ms)
 {
     static const int64_t odd[] = {
         1, 86400000, 4070908800000, 99999999999, 100000000000, INT64_C(253402300799999),
-        INT64_C(253402300800000), INT64_MAX, 1795428000000,
+        INT64_C(253402300800000), INT64_MAX,
     };
 
     return one_in(mutator, 20) ? odd[below(mutator, COUNT(odd))] : usual_ms;

@@ -21,7 +21,8 @@ struct mutator {
     uint64_t made;
 };
 
-void mutator_init(struct mutator *mutator, uint64_t seed);
+/* Timestamps begin at start_ms and go on for five seconds a message. */
+void mutator_init(struct mutator *mutator, uint64_t seed, int64_t start_ms);
 void mutator_release(struct mutator *mutator);
 
 /* One record in mutator->envelope: key, value, timestamp, headers; offset: how many came before. */
