@@ -66,7 +66,7 @@ void lane_undo(struct lane *lane);
 /* Arrivals and dead letters: what the counts that the control record keeps add up to. */
 uint64_t lane_accounted(const struct lane *lane);
 
-/* Each of its records is in exactly one class or a dead letter (promise 2), or the process stops. */
+/* Each of its records is in one class or a dead letter (promise 2), or the process stops. */
 void lane_require_whole(const struct lane *lane);
 
 /* Dated too far ahead to be believed: a dead letter that moves nothing (DESIGN 3). */

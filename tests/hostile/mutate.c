@@ -341,8 +341,8 @@ static int64_t odd_timestamp(struct mutator *mutator, int64_t usual_ms)
 
 static void put_headers(struct mutator *mutator)
 {
-    static const char *const header_names[] = {"trace", "upshot-reason", "upshot-source", "\xc3\xa9",
-                                               "", "upshot-cut"};
+    static const char *const header_names[] = {
+        "trace", "upshot-reason", "upshot-source", "\xc3\xa9", "", "upshot-cut"};
     static const char *const values[] = {"", "1", "not_json", "\xff\xfe", "a/0/1", "\n", "\"\\"};
     struct envelope *envelope = &mutator->envelope;
     size_t count = one_in(mutator, 4) ? below(mutator, 4) : 0;
