@@ -227,8 +227,8 @@ class Stage:
         return code, time.monotonic() - start
 
     def check_memory(self):
-        """Whatever a sanitizer has to say, a leak at the end included, is a fault of its own; the
-        exit code of a leak (23) would also be the code of nothing else, but who looks at it?"""
+        """Whatever a sanitizer has to say is a fault of its own, a leak at the end included: its
+        exit code is 1, which would also be that of a stage that found something wrong."""
         report = re.search(r"^.*(?:AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|"
                            r"broken_promise).*$", self.log(), re.MULTILINE)
         require(report is None, f"{self.log_path}: {report and report[0]}")

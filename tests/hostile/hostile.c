@@ -406,6 +406,9 @@ static int run_all(uint64_t events, uint64_t seed, uint64_t chunk_size)
         outcomes += chunk.outcomes;
         letters += chunk.letters;
         known += chunk.known_letters;
+        if (isatty(STDERR_FILENO))
+            fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " events, all accounted for \033[K", done,
+                    events);
         for (int i = 0; i < REASON_COUNT; i++)
             reasons[i] += chunk.reasons[i];
     }
