@@ -1,14 +1,12 @@
 /*
  * waiting.c: librdkafka waits by the monotonic clock.
  *
- * C11's cnd_timedwait waits until a time of the wall clock, and that is what librdkafka 2.0.2 of
- * Debian calls for every timer of its own: where the clock is set back by an hour, its threads
- * sleep an hour longer. No heartbeat, no fetch; the group takes the member for dead (seen by
- * test_time). Linked into the program, this one stands in front of the C library's; a time that is
- * still to come is turned into how long that is, and the kernel's clock may then do what it wants.
- *
- * Not for a librdkafka that brings its own cnd_timedwait along (Confluent's binaries do): what that
- * calls has no name of its own to stand in front of.
+ * C11's cnd_timedwait waits until a time of the wall clock, and that is what librdkafka calls for
+ * every timer of its own (2.0.2 of Debian, and 2.16.1 in Confluent's wheel). Where the clock is set
+ * back by an hour, its threads sleep an hour longer: no heartbeat, no fetch, and the group takes the
+ * member for dead (seen by test_time). Linked into the program, this one stands in front of the C
+ * library's own; a time that is still to come is turned into how long that is, and the wall clock
+ * may then do what it wants.
  */
 #include <errno.h>
 #include <pthread.h>
