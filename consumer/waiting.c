@@ -4,9 +4,9 @@
  * C11's cnd_timedwait waits until a time of the wall clock, and that is what librdkafka calls for
  * every timer of its own. Where the clock is set back by an hour, its threads sleep an hour longer:
  * no heartbeat, no fetch, and the group takes the member for dead (test_time saw it with 2.0.2 of
- * Debian; 2.16.1 of Confluent's wheel waits alike, but kept its session up). Linked into the program,
- * this one stands in front of the C library's own; a time that is still to come is turned into how
- * long that is, and the wall clock may then do what it wants.
+ * Debian; 2.16.1 of Confluent's wheel waits alike, but kept its session up). Linked into the
+ * program, this one stands in front of the C library's own; a time that is still to come is turned
+ * into how long that is, and the wall clock may then do what it wants.
  */
 #include <errno.h>
 #include <pthread.h>
