@@ -3,6 +3,7 @@
 #include "schemas/arena.h"
 
 #include <argp.h>
+#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,14 @@ static int usage(FILE *out, int code)
     return code;
 }
 
+/* The loaded library need not be the one whose headers were at hand; support will ask for both. */
+static void version(void)
+{
+    printf("upshot %s\nlibrdkafka %s (built with %d.%d.%d)\n", UPSHOT_VERSION,
+           rd_kafka_version_str(), RD_KAFKA_VERSION >> 24, RD_KAFKA_VERSION >> 16 & 0xff,
+           RD_KAFKA_VERSION >> 8 & 0xff);
+}
+
 /* What could not be written was not done: a full disk must not look like success. */
 static int written(int code)
 {
@@ -51,7 +60,7 @@ int main(int argc, char **argv)
         strcmp(argv[1], "help") == 0)
         return written(usage(stdout, EXIT_WELL));
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
-        printf("upshot %s\n", UPSHOT_VERSION);
+        version();
         return written(EXIT_WELL);
     }
     for (size_t i = 0; i < COMMANDS; i++)
