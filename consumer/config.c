@@ -61,6 +61,7 @@ static const struct {
     {"batch.size", "it follows from the output topics' max.message.bytes"},
     {"message.max.bytes", "it follows from the output topics' max.message.bytes"},
     {"partition.assignment.strategy", "range, so that inputs stay together"},
+    {"group.remote.assignor", "range, so that inputs stay together"},
 };
 
 static void complain(struct buffer *complaint, const char *format, ...)
@@ -415,6 +416,33 @@ static bool names_good(const struct config *config, const char *state, struct bu
     return true;
 }
 
+/* The newer protocol is the broker's business: what only a member of the classic one decides. */
+static bool group_protocol_good(const struct config *config, struct buffer *complaint)
+{
+    static const char *const brokers[] = {"session.timeout.ms", "heartbeat.interval.ms",
+                                          "group.protocol.type"};
+    enum { SINCE = 0x020c0000 };
+
+    if (config->group_protocol != GROUP_CONSUMER)
+        return true;
+    if (rd_kafka_version() < SINCE) {
+        complain(complaint,
+                 "group.protocol: consumer needs librdkafka 2.12 or newer, and this is %s",
+                 rd_kafka_version_str());
+        return false;
+    }
+    for (size_t i = 0; i < config->kafka_count; i++)
+        for (size_t j = 0; j < sizeof(brokers) / sizeof(*brokers); j++)
+            if (strcmp(config->kafka[i].name, brokers[j]) == 0) {
+                complain(complaint,
+                         "%s: with group.protocol=consumer the broker decides this (its "
+                         "group.consumer.* settings)",
+                         brokers[j]);
+                return false;
+            }
+    return true;
+}
+
 bool config_check(const struct config *config, struct buffer *complaint)
 {
     const char *outputs[] = {config->outcomes_topic, config->dead_letters_topic};
@@ -425,7 +453,7 @@ bool config_check(const struct config *config, struct buffer *complaint)
         return false;
     }
     snprintf(state, sizeof(state), "%s.state", config->app_id);
-    if (!names_good(config, state, complaint))
+    if (!names_good(config, state, complaint) || !group_protocol_good(config, complaint))
         return false;
     if (strcmp(outputs[0], outputs[1]) == 0 || strcmp(outputs[0], state) == 0 ||
         strcmp(outputs[1], state) == 0) {

@@ -25,6 +25,8 @@ struct config_pair {
     char *value;
 };
 
+enum group_protocol { GROUP_CLASSIC, GROUP_CONSUMER };
+
 struct config {
 #define STRING(field, name, value, help) char *field;
 #define LIST(field, name, value, help) struct config_list field;

@@ -20,7 +20,9 @@ struct inlet {
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *batch[INLET_BATCH];
     size_t at, count;
-    int64_t next; /* offset behind the last record taken */
+    bool assigned; /* by the group, where its protocol is incremental */
+    bool fetched;  /* and librdkafka was told so */
+    int64_t next;  /* offset behind the last record taken */
     int64_t landed_next;
     uint64_t taken;         /* records since the last landing: what `next` went past */
     bool at_end;            /* all up to the last stable offset was taken */

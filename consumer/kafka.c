@@ -148,7 +148,12 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
     demand(conf, "isolation.level", "read_committed"); /* OffsetFetch then asks for stable ones */
     demand(conf, "enable.partition.eof", "true");
     demand(conf, "auto.offset.reset", "error"); /* gone records are told, not skipped */
-    demand(conf, "partition.assignment.strategy", "range");
+    if (config->group_protocol == GROUP_CONSUMER) {
+        demand(conf, "group.protocol", "consumer");
+        demand(conf, "group.remote.assignor", "range");
+    } else {
+        demand(conf, "partition.assignment.strategy", "range");
+    }
     prefer(conf, config, "fetch.wait.max.ms", "50");
     prefer(conf, config, "fetch.message.max.bytes", "4194304");
     prefer(conf, config, "queued.min.messages", "50000");

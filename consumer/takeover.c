@@ -20,13 +20,23 @@ enum {
     PAUSE_MS = 200,
 };
 
+static bool is_incremental(const struct inside *inside)
+{
+    return inside->config->group_protocol == GROUP_CONSUMER;
+}
+
 void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
                   rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
     struct inside *inside = opaque;
 
     if (inside->closing) {
-        rd_kafka_assign(consumer, NULL);
+        if (!is_incremental(inside))
+            rd_kafka_assign(consumer, NULL);
+        else if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+            rd_kafka_error_destroy(rd_kafka_incremental_assign(consumer, partitions));
+        else
+            rd_kafka_error_destroy(rd_kafka_incremental_unassign(consumer, partitions));
         return;
     }
     if (inside->rebalanced != NULL)
@@ -52,9 +62,8 @@ static void drop(struct inside *inside, size_t i)
     inside->holdings[i] = inside->holdings[--inside->holding_count];
 }
 
-void takeover_revoke(struct inside *inside)
+static void revoke_all(struct inside *inside)
 {
-    log_info("revoked", "worker=%d partitions=%d", inside->worker->number, inside->rebalanced->cnt);
     for (size_t i = inside->holding_count; i-- > 0;) {
         struct holding *holding = inside->holdings[i];
         if (!holding->running && !holding->fenced_off) { /* half restored: no use to anyone */
@@ -292,15 +301,20 @@ static bool take_over(struct inside *inside, size_t i,
     return false;
 }
 
-void takeover_assign(struct inside *inside)
+static void renew_generation(struct inside *inside)
+{
+    if (inside->generation != NULL)
+        rd_kafka_consumer_group_metadata_destroy(inside->generation);
+    inside->generation = rd_kafka_consumer_group_metadata(inside->consumer);
+}
+
+static void assign_all(struct inside *inside)
 {
     rd_kafka_topic_partition_list_t *committed;
     bool taken = true;
 
     gather(inside);
-    if (inside->generation != NULL)
-        rd_kafka_consumer_group_metadata_destroy(inside->generation);
-    inside->generation = rd_kafka_consumer_group_metadata(inside->consumer);
+    renew_generation(inside);
     committed = await_committed(inside);
     if (committed == NULL)
         return;
@@ -313,6 +327,218 @@ void takeover_assign(struct inside *inside)
     rd_kafka_topic_partition_list_destroy(committed);
     if (taken)
         assign_inlets(inside);
+}
+
+/* ---- the newer protocol: partitions come and go a few at a time (KIP-848) ----------------- */
+
+/*
+ * What stays goes on working; what goes is dropped, for who has it next commits at once. Inputs of
+ * one task may come and go in different events: it is taken when all are here, and librdkafka is
+ * told of each event's partitions meanwhile, as it wants to be.
+ */
+
+static bool failed(struct inside *inside, const char *call, const char *why)
+{
+    if (why == NULL)
+        return false;
+    log_error("assign_failed", "worker=%d call=%s error=%s", inside->worker->number, call, why);
+    inside->code = EXIT_WORLD;
+    return true;
+}
+
+static bool failed_by(struct inside *inside, const char *call, rd_kafka_error_t *error)
+{
+    bool broken = failed(inside, call, error == NULL ? NULL : rd_kafka_error_name(error));
+
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    return broken;
+}
+
+static bool is_taken(const struct holding *holding)
+{
+    return holding->running || holding->restoring.lane != NULL;
+}
+
+static size_t inputs_here(const struct holding *holding)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < holding->inlet_count; i++)
+        count += holding->inlets[i].assigned;
+    return count;
+}
+
+static bool is_here(const struct holding *holding)
+{
+    return inputs_here(holding) == holding->inlet_count;
+}
+
+/* Notes what came or went; what came has a holding after it. */
+static void mark(struct inside *inside, bool assigned)
+{
+    for (int i = 0; i < inside->rebalanced->cnt; i++) {
+        const rd_kafka_topic_partition_t *row = &inside->rebalanced->elems[i];
+        struct holding *holding = find(inside, row->partition);
+        if (holding == NULL && assigned) {
+            holding = fresh(inside, row->partition);
+            holding_connect(holding, inside->consumer, inside->wake[1]);
+            add(inside, holding);
+        }
+        for (size_t j = 0; holding != NULL && j < holding->inlet_count; j++) {
+            struct inlet *inlet = &holding->inlets[j];
+            if (strcmp(inlet->topic, row->topic) != 0)
+                continue;
+            inlet->assigned = assigned;
+            inlet->fetched = inlet->fetched && assigned;
+        }
+    }
+}
+
+/* One of its inputs went: what is left waits, without memory, for the other to come or to go. */
+static void empty(struct inside *inside, size_t i)
+{
+    struct holding *old = inside->holdings[i], *holding = fresh(inside, old->lane.partition);
+
+    for (size_t j = 0; j < old->inlet_count; j++) {
+        holding->inlets[j].assigned = old->inlets[j].assigned;
+        holding->inlets[j].fetched = old->inlets[j].fetched;
+    }
+    stop_running(inside, old);
+    holding_free(&inside->holdings[i]);
+    inside->holdings[i] = holding;
+    holding_connect(holding, inside->consumer, inside->wake[1]);
+}
+
+/* Lets librdkafka go on reading at `next`: of one holding, or (NULL) of all that are taken. */
+static void seek(struct inside *inside, const struct holding *only)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)inside->holding_count * 2 + 1);
+
+    for (size_t i = 0; i < inside->holding_count; i++) {
+        const struct holding *holding = inside->holdings[i];
+        if (only == NULL ? !is_taken(holding) : holding != only)
+            continue;
+        for (size_t j = 0; j < holding->inlet_count; j++)
+            if (holding->inlets[j].fetched)
+                rd_kafka_topic_partition_list_add(list, holding->inlets[j].topic,
+                                                  holding->lane.partition)
+                    ->offset = holding->inlets[j].next;
+    }
+    if (list->cnt > 0 &&
+        !failed_by(inside, "seek", rd_kafka_seek_partitions(inside->consumer, list, ASK_MS)))
+        for (int i = 0; i < list->cnt; i++)
+            if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+                failed(inside, "seek", rd_kafka_err2name(list->elems[i].err));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Tells librdkafka what it does not fetch yet; without an offset it waits at the end. */
+static void fetch(struct inside *inside)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)inside->holding_count * 2 + 1);
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        for (size_t j = 0; j < inside->holdings[i]->inlet_count; j++) {
+            struct inlet *inlet = &inside->holdings[i]->inlets[j];
+            if (!inlet->assigned || inlet->fetched)
+                continue;
+            rd_kafka_topic_partition_list_add(list, inlet->topic,
+                                              inside->holdings[i]->lane.partition)
+                ->offset = inlet->next >= 0 ? inlet->next : RD_KAFKA_OFFSET_END;
+            inlet->fetched = true;
+        }
+    failed_by(inside, "incremental_assign", rd_kafka_incremental_assign(inside->consumer, list));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Takes over what is here and not taken yet. */
+static void take_more(struct inside *inside)
+{
+    rd_kafka_topic_partition_list_t *committed = await_committed(inside);
+
+    for (size_t i = 0; committed != NULL && i < inside->holding_count; i++) {
+        struct holding *holding = inside->holdings[i];
+        if (is_taken(holding) || !is_here(holding) || inside->code != EXIT_WELL)
+            continue;
+        if (take_over(inside, i, committed))
+            seek(inside, holding); /* what came earlier stands somewhere else */
+    }
+    if (committed != NULL)
+        rd_kafka_topic_partition_list_destroy(committed);
+}
+
+static void tell_tasks(const struct inside *inside)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        count += is_here(inside->holdings[i]);
+    log_info("assigned", "worker=%d tasks=%zu", inside->worker->number, count);
+}
+
+static void assign_more(struct inside *inside)
+{
+    mark(inside, true);
+    renew_generation(inside);
+    take_more(inside);
+    if (inside->code == EXIT_WELL)
+        fetch(inside);
+    tell_tasks(inside);
+}
+
+static void revoke_some(struct inside *inside)
+{
+    bool more = false;
+
+    mark(inside, false);
+    for (size_t i = inside->holding_count; i-- > 0;) {
+        if (inputs_here(inside->holdings[i]) == 0)
+            drop(inside, i);
+        else if (!is_here(inside->holdings[i]) && is_taken(inside->holdings[i]))
+            empty(inside, i);
+        else if (is_here(inside->holdings[i]) && !is_taken(inside->holdings[i]))
+            more = true;
+    }
+    failed_by(inside, "incremental_unassign",
+              rd_kafka_incremental_unassign(inside->consumer, inside->rebalanced));
+    if (more && inside->code == EXIT_WELL)
+        take_more(inside);
+    tell_tasks(inside);
+}
+
+/*
+ * The member's epoch moves on at rebalances that do not touch it, so it is asked for anew. A member
+ * that was thrown out has a new epoch, too, with which a zombie could commit: but it has lost its
+ * assignment first, and that is looked at last.
+ */
+bool takeover_is_current(struct inside *inside)
+{
+    if (!is_incremental(inside))
+        return true;
+    renew_generation(inside);
+    return !rd_kafka_assignment_lost(inside->consumer);
+}
+
+/* ---- either protocol -------------------------------------------------------------------- */
+
+void takeover_assign(struct inside *inside)
+{
+    if (is_incremental(inside))
+        assign_more(inside);
+    else
+        assign_all(inside);
+}
+
+void takeover_revoke(struct inside *inside)
+{
+    log_info("revoked", "worker=%d partitions=%d", inside->worker->number, inside->rebalanced->cnt);
+    if (is_incremental(inside))
+        revoke_some(inside);
+    else
+        revoke_all(inside);
 }
 
 static void tell_table_changes(const struct inside *inside, const struct holding *holding)
@@ -369,5 +595,8 @@ void takeover_rewind(struct inside *inside)
 {
     for (size_t i = 0; i < inside->holding_count; i++)
         holding_rewind(inside->holdings[i]);
-    assign_inlets(inside);
+    if (is_incremental(inside))
+        seek(inside, NULL);
+    else
+        assign_inlets(inside);
 }

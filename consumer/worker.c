@@ -511,8 +511,12 @@ static bool settle(struct inside *inside)
 
 static void commit(struct inside *inside)
 {
-    if (inside->transaction.state == TRANSACTION_OPEN)
-        emit_commit(inside);
+    if (inside->transaction.state == TRANSACTION_OPEN) {
+        if (takeover_is_current(inside))
+            emit_commit(inside);
+        else
+            transaction_wish(&inside->transaction, WISH_ABORT);
+    }
     settle(inside);
 }
 

@@ -64,6 +64,12 @@ void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
 /* Gives up all partitions; their memory is kept until the next assignment is known. */
 void takeover_revoke(struct inside *inside);
 
+/*
+ * Before a commit: is the generation the one in which the tasks are ours? Only where the protocol
+ * is incremental can the answer be no.
+ */
+bool takeover_is_current(struct inside *inside);
+
 /* Takes what was assigned: keeps, restores, drops. */
 void takeover_assign(struct inside *inside);
 

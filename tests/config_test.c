@@ -218,6 +218,7 @@ static void what_upshot_sets_itself_is_refused_with_the_way_out(void **state)
         {"auto.offset.reset=latest", "itself|earliest"},
         {"enable.partition.eof=false", "itself|end of each input"},
         {"partition.assignment.strategy=roundrobin", "itself|range"},
+        {"group.remote.assignor=uniform", "itself|range"},
     };
     struct desk *desk = *state;
 
@@ -371,6 +372,26 @@ static void an_app_id_has_a_bound(void **state)
     assert_non_null(strstr(words(desk), "1 to 200"));
 }
 
+/* Which librdkafka is loaded is not ours to say: each claim where it can be made. */
+static void the_newer_group_protocol_needs_a_newer_librdkafka(void **state)
+{
+    struct desk *desk = *state;
+    bool newer = rd_kafka_version() >= 0x020c0000;
+
+    must_set(desk, "group.protocol=consumer");
+    assert_int_equal(config_check(&desk->config, &desk->complaint), newer);
+    if (!newer) {
+        assert_non_null(strstr(words(desk), "librdkafka 2.12 or newer"));
+        assert_non_null(strstr(words(desk), rd_kafka_version_str()));
+    }
+    must_set(desk, "session.timeout.ms=6000");
+    assert_false(config_check(&desk->config, &desk->complaint));
+    if (newer)
+        assert_non_null(strstr(words(desk), "session.timeout.ms: with group.protocol=consumer"));
+    must_set(desk, "group.protocol=classic");
+    assert_true(config_check(&desk->config, &desk->complaint));
+}
+
 /* Name, default and help of each, a line each: what the README's table is made from. */
 static void every_property_describes_itself(void **state)
 {
@@ -410,6 +431,7 @@ int main(void)
         CLAIM(a_files_complaint_says_which_line),
         cmocka_unit_test(one_topic_has_one_role),
         CLAIM(an_app_id_has_a_bound),
+        CLAIM(the_newer_group_protocol_needs_a_newer_librdkafka),
         CLAIM(every_property_describes_itself),
     };
 

@@ -176,6 +176,10 @@ class Stage:
     def __init__(self, broker, settings, *options, environment=None):
         settings = {"bootstrap.servers": broker.bootstrap, "idle.after": "3s",
                     "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, **settings}
+        if os.environ.get("UPSHOT_GROUP_PROTOCOL", "classic") != "classic":  # see tests/matrix
+            settings["group.protocol"] = os.environ["UPSHOT_GROUP_PROTOCOL"]
+            for server_side in ("session.timeout.ms", "heartbeat.interval.ms"):
+                settings.pop(server_side, None)
         Stage.count += 1
         self.log_path = DIRECTORY / f"stage-{Stage.count:02d}.log"
         command = [upshot(), "run", *options]
@@ -499,6 +503,11 @@ def main(test, brokers=1, extra=()):
     if os.environ.get("UPSHOT_BROKER_TEST") != sys.argv[0]:
         os.environ["UPSHOT_BROKER_TEST"] = sys.argv[0]
         # A transaction of a process that sleeps is aborted when it is due, not up to 10 s later.
+        if os.environ.get("UPSHOT_GROUP_PROTOCOL", "classic") != "classic":
+            # What a member of the classic protocol asks for itself, see Stage.
+            extra = [*extra, *(f"group.consumer.{name}={ms}" for name, ms in (
+                ("min.session.timeout.ms", 6000), ("session.timeout.ms", 6000),
+                ("min.heartbeat.interval.ms", 1000), ("heartbeat.interval.ms", 1000)))]
         os.environ["KAFKA_EXTRA"] = "\n".join(
             ["transaction.abort.timed.out.transaction.cleanup.interval.ms=500", *extra])
         os.execv(KAFKA, [KAFKA, "run", "-n", str(brokers), "--", sys.executable, *sys.argv])
