@@ -30,6 +30,8 @@ enum {
     RESTORE_WAIT_MS = 5,
     ASK_MS = 5000,
     QUICK_ASK_MS = 500,
+    LOCKED_OUT_PATIENCE_MS = 90000, /* longer than a broker's default of the session timeout */
+    LOCKED_OUT_PAUSE_MS = 1000,
 };
 
 int64_t stage_now_ms(const struct stage *stage)
@@ -530,16 +532,43 @@ static void give_up(struct inside *inside)
 
 /* ---- the loop --------------------------------------------------------------------------- */
 
+/*
+ * With group.protocol=consumer a static member that was killed keeps its name until its session has
+ * timed out; the broker refuses its successor meanwhile, and librdkafka takes that for the end. So
+ * the member is made anew until the name is free, or somebody who is alive evidently has it.
+ */
+static bool name_is_taken(struct inside *inside, rd_kafka_resp_err_t error)
+{
+    enum { UNRELEASED_INSTANCE_ID = 111 }; /* not in the headers of 2.0.2 */
+    int64_t now_ms = clock_monotonic_ms();
+
+    if ((int)error != UNRELEASED_INSTANCE_ID || inside->generation != NULL)
+        return false; /* who once was a member was replaced */
+    if (inside->locked_out_ms == 0) {
+        inside->locked_out_ms = now_ms;
+        log_warn("waiting",
+                 "event=instance_unreleased worker=%d hint=\"the process before was killed, and "
+                 "the group keeps its name until its session times out\"",
+                 inside->worker->number);
+    }
+    inside->locked_out = now_ms - inside->locked_out_ms < LOCKED_OUT_PATIENCE_MS;
+    return inside->locked_out;
+}
+
 void worker_serve(struct inside *inside)
 {
+    rd_kafka_resp_err_t fatal;
     rd_kafka_message_t *message;
     char why[256];
 
     atomic_store(&inside->worker->alive_ms, clock_monotonic_ms());
     while ((message = rd_kafka_consumer_poll(inside->consumer, 0)) != NULL) {
-        if (message->err == RD_KAFKA_RESP_ERR__FATAL ||
-            rd_kafka_fatal_error(inside->consumer, why, sizeof(why)) !=
-                RD_KAFKA_RESP_ERR_NO_ERROR) {
+        fatal = rd_kafka_fatal_error(inside->consumer, why, sizeof(why));
+        if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR && name_is_taken(inside, fatal)) {
+            rd_kafka_message_destroy(message);
+            break;
+        }
+        if (message->err == RD_KAFKA_RESP_ERR__FATAL || fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
             log_error("consumer_fatal",
                       "worker=%d text=\"%s\" hint=\"is there another process "
                       "with the same instance.id?\"",
@@ -595,11 +624,61 @@ static bool commit_is_due(const struct inside *inside)
            clock_monotonic_ms() - inside->opened_ms >= inside->config->commit_interval_ms;
 }
 
+static bool subscribe(struct inside *inside)
+{
+    const struct config_list *topics = &inside->config->input_topics;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)topics->count);
+    rd_kafka_resp_err_t error;
+
+    for (size_t i = 0; i < topics->count; i++)
+        rd_kafka_topic_partition_list_add(list, topics->items[i], RD_KAFKA_PARTITION_UA);
+    error = rd_kafka_subscribe(inside->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_error("subscribe_failed", "error=%s", rd_kafka_err2name(error));
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static bool join_group(struct inside *inside)
+{
+    static const uint64_t one = 1;
+
+    inside->events = rd_kafka_queue_get_consumer(inside->consumer);
+    rd_kafka_queue_io_event_enable(inside->events, inside->wake[1], &one, sizeof(one));
+    return subscribe(inside);
+}
+
+static void leave_group(struct inside *inside)
+{
+    if (inside->events != NULL) {
+        rd_kafka_queue_io_event_enable(inside->events, -1, NULL, 0);
+        rd_kafka_queue_destroy(inside->events);
+        inside->events = NULL;
+    }
+    if (inside->consumer != NULL) {
+        rd_kafka_consumer_close(inside->consumer); /* a dynamic member leaves; a static one stays */
+        rd_kafka_destroy(inside->consumer);
+        inside->consumer = NULL;
+    }
+}
+
+static void join_again(struct inside *inside)
+{
+    inside->locked_out = false;
+    leave_group(inside);
+    clock_sleep_ms(LOCKED_OUT_PAUSE_MS);
+    inside->consumer = kafka_member(inside->config, inside->worker->number, inside, on_rebalance);
+    if (inside->consumer == NULL || !join_group(inside))
+        inside->code = EXIT_WORLD;
+}
+
 static void loop(struct inside *inside)
 {
     while (inside->code == EXIT_WELL && !atomic_load(&inside->stage->stop)) {
         bool worked, restoring;
         worker_serve(inside);
+        if (inside->locked_out)
+            join_again(inside);
         handle_rebalance(inside);
         restoring = inside->restore.job_count > 0;
         if (restoring && inside->code == EXIT_WELL)
@@ -625,21 +704,6 @@ static void loop(struct inside *inside)
 
 /* ---- life of a worker ------------------------------------------------------------------- */
 
-static bool subscribe(struct inside *inside)
-{
-    const struct config_list *topics = &inside->config->input_topics;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)topics->count);
-    rd_kafka_resp_err_t error;
-
-    for (size_t i = 0; i < topics->count; i++)
-        rd_kafka_topic_partition_list_add(list, topics->items[i], RD_KAFKA_PARTITION_UA);
-    error = rd_kafka_subscribe(inside->consumer, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_error("subscribe_failed", "error=%s", rd_kafka_err2name(error));
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
 static int64_t batch_bytes(const struct topics_facts *facts)
 {
     enum { BATCH_BYTES = 1000000, BATCH_FRAME = 1024 };
@@ -651,7 +715,6 @@ static int64_t batch_bytes(const struct topics_facts *facts)
 
 static bool start(struct inside *inside)
 {
-    static const uint64_t one = 1;
     struct buffer complaints = {0};
     const char *channels =
         inside->config->channels_dir[0] == 0 ? NULL : inside->config->channels_dir;
@@ -675,9 +738,7 @@ static bool start(struct inside *inside)
     }
     if (!settle(inside))
         return false;
-    inside->events = rd_kafka_queue_get_consumer(inside->consumer);
-    rd_kafka_queue_io_event_enable(inside->events, inside->wake[1], &one, sizeof(one));
-    if (!subscribe(inside))
+    if (!join_group(inside))
         inside->code = EXIT_WORLD;
     return inside->code == EXIT_WELL;
 }
@@ -697,14 +758,7 @@ static void finish(struct inside *inside)
         rd_kafka_consumer_group_metadata_destroy(inside->generation);
     if (inside->rebalanced != NULL)
         rd_kafka_topic_partition_list_destroy(inside->rebalanced);
-    if (inside->events != NULL) {
-        rd_kafka_queue_io_event_enable(inside->events, -1, NULL, 0);
-        rd_kafka_queue_destroy(inside->events);
-    }
-    if (inside->consumer != NULL) {
-        rd_kafka_consumer_close(inside->consumer); /* a dynamic member leaves; a static one stays */
-        rd_kafka_destroy(inside->consumer);
-    }
+    leave_group(inside);
     if (inside->client != NULL)
         rd_kafka_destroy(inside->client);
     if (inside->wake[1] > 0) {

@@ -37,10 +37,12 @@ struct inside {
     enum rebalance rebalance; /* noted by the callback, handled by the loop */
     rd_kafka_topic_partition_list_t *rebalanced;
     bool closing;
-    bool counted_open;    /* among the stage's open transactions */
-    int wake[2];          /* librdkafka writes a byte when a queue gets something */
-    int64_t ask_again_ms; /* monotonic: a broker did not answer; no question before */
-    int64_t opened_ms;    /* monotonic: when the open transaction was opened */
+    bool locked_out;       /* the group keeps our name for the process before */
+    int64_t locked_out_ms; /* monotonic: since when; 0: it does not */
+    bool counted_open;     /* among the stage's open transactions */
+    int wake[2];           /* librdkafka writes a byte when a queue gets something */
+    int64_t ask_again_ms;  /* monotonic: a broker did not answer; no question before */
+    int64_t opened_ms;     /* monotonic: when the open transaction was opened */
     struct partitioning partitionings[INPUTS_MAX];
     bool partitioners_told;
     struct buffer key, value, header_store;
