@@ -123,7 +123,7 @@ hidden byte i, j, r;
 #endif
 
 /* KIP-890 part 1 (Kafka 3.6 on): what begins a transaction in a partition is verified. */
-#ifdef NO_VERIFICATION
+#ifdef NO_VERIFICATION /* not a rule of ours, but an older Kafka */
 #define VERIFIED(w, e, part) true
 #else
 #define VERIFIED(w, e, part) \
@@ -650,42 +650,32 @@ sent: /* and the flush */
     :: atomic { deaths > 0 -> deaths--; goto die }
     fi;
 
-abort: /* certainly undone, once the coordinator says so */
+abort: /* never asked for a commit, so undone: a new producer's init_transactions aborts it */
+#if defined(ABORT_IN_ORDER) || defined(GO_ON_AFTER_ABORT)
+    /* By EndTxn of the same producer: its markers are of the same epoch. */
     if
-    :: atomic { ANSWERED(0) && ANSWERED(LAST) ->
-           failed = failed | PRODUCED_OR(0, FENCED) | PRODUCED_OR(LAST, FENCED);
-           take_produce_answers(); ask_end(0) }
+    :: atomic { ANSWERED(0) && ANSWERED(LAST) -> take_produce_answers() }
     :: atomic { !(ANSWERED(0) && ANSWERED(LAST)) && (failed || faults > 0) ->
            if
            :: failed
            :: else -> faults--; failed = 1
            fi;
-           ask_end(0) }
+           give_up_on_requests() }
     fi;
+    atomic { ask_end(0) };
     if
-    :: atomic { end_answer[me] == GOOD -> end_answer[me] = NONE; undo();
-           if
-           :: lost && !failed -> lost = 0; goto assign
-           :: else
-           fi;
-#ifdef NO_RENEW_AFTER_UNDONE
-           give_up_on_requests(); failed = 0;
-#else
-           renew();
+    :: atomic { end_answer[me] != NONE -> end_answer[me] = NONE }
+    :: atomic { faults > 0 -> faults--; give_up_on_requests() }
+    fi;
 #endif
-           if
-           :: lost -> lost = 0; goto assign
-           :: else -> goto loop
-           fi }
-    :: atomic { end_answer[me] == FENCED -> end_answer[me] = NONE; goto unclear_abort }
-    :: atomic { faults > 0 -> faults--; goto unclear_abort }
-    :: atomic { deaths > 0 -> deaths--; goto die }
-    fi;
-
-unclear_abort:
+#ifdef GO_ON_AFTER_ABORT
+    atomic { failed = 0; undo() };
+#else
+    atomic { renew(); undo() };
+#endif
     if
-    :: atomic { lost -> lost = 0; renew(); undo(); goto assign } /* never asked for a commit */
-    :: atomic { !lost -> goto unclear }
+    :: atomic { lost -> lost = 0; goto assign }
+    :: atomic { !lost -> goto loop }
     fi;
 
 unclear: /* find_out(): throw the producer away, fence, look */
