@@ -376,6 +376,11 @@ struct text store_keep_text(struct store *store, struct text text)
 
 /* ---- looking at it ---------------------------------------------------------------------- */
 
+size_t store_count(const struct store *store)
+{
+    return store->index.count;
+}
+
 struct store_size store_measure(const struct store *store)
 {
     return (struct store_size){

@@ -78,6 +78,9 @@ void store_undo(struct store *store);
  */
 struct text store_keep_text(struct store *store, struct text text);
 
+/* How many records it holds. */
+size_t store_count(const struct store *store);
+
 /* What it holds and what that costs, by part; bytes. */
 struct store_size {
     size_t records;
