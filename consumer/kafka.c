@@ -3,6 +3,7 @@
 
 #include "consumer/log.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,22 +58,77 @@ static void demand(rd_kafka_conf_t *conf, const char *name, const char *value)
         log_error("kafka_property", "name=%s value=%s error=\"%s\"", name, value, why);
 }
 
-static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+/* What the last broken connection of any handle said, for those who wait for a broker. */
+static pthread_mutex_t words_lock = PTHREAD_MUTEX_INITIALIZER;
+static char address_text[400];
+
+void kafka_address_text(char *out, size_t room)
 {
-    if (strcmp(facility, "CONFWARN") == 0)
-        return; /* each handle gets all properties; half of them are about the other half */
-    log_line(level <= 3   ? LOG_WARN_LEVEL
-             : level <= 5 ? LOG_INFO_LEVEL
-                          : LOG_DEBUG_LEVEL,
-             "kafka_log", "client=%s facility=%s text=\"%s\"", rd_kafka_name(client), facility,
-             text);
+    pthread_mutex_lock(&words_lock);
+    snprintf(out, room, "%s", address_text);
+    pthread_mutex_unlock(&words_lock);
 }
 
-static void on_error(rd_kafka_t *client, int error, const char *text, void *opaque)
+static void keep_address_text(rd_kafka_resp_err_t error, const char *text)
 {
+    if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        return; /* says nothing that the others did not */
+    pthread_mutex_lock(&words_lock);
+    snprintf(address_text, sizeof(address_text), "%s", text);
+    for (char *at = address_text; *at != 0; at++)
+        if (*at == '"')
+            *at = '\'';
+    pthread_mutex_unlock(&words_lock);
+}
+
+/* Which topic a transaction may not write to is told nowhere but in librdkafka's log. */
+static char refused_topic[256];
+
+void kafka_refused_topic(char *out, size_t room)
+{
+    pthread_mutex_lock(&words_lock);
+    snprintf(out, room, "%s", refused_topic);
+    pthread_mutex_unlock(&words_lock);
+}
+
+static void keep_refused_topic(const char *text)
+{
+    const char *name = strstr(text, "Failed to add partition \"");
+
+    if (name == NULL)
+        return;
+    name = strchr(name, '"') + 1;
+    pthread_mutex_lock(&words_lock);
+    snprintf(refused_topic, sizeof(refused_topic), "%.*s", (int)strcspn(name, "\""), name);
+    pthread_mutex_unlock(&words_lock);
+}
+
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    char about[128];
+
+    if (strcmp(facility, "CONFWARN") == 0)
+        return; /* each handle gets all properties; half of them are about the other half */
+    if (strcmp(facility, "ADDPARTS") == 0)
+        keep_refused_topic(text);
+    /* The text begins with the thread, which names the broker: each may say it once. */
+    snprintf(about, sizeof(about), "%s %.*s", facility, (int)strcspn(text, "]"), text);
+    log_seldom(level <= 3   ? LOG_WARN_LEVEL
+               : level <= 5 ? LOG_INFO_LEVEL
+                            : LOG_DEBUG_LEVEL,
+               "kafka_log", about, "client=%s facility=%s text=\"%s\"", rd_kafka_name(client),
+               facility, text);
+}
+
+static void on_error(rd_kafka_t *client, int code, const char *text, void *opaque)
+{
+    rd_kafka_resp_err_t error = (rd_kafka_resp_err_t)code;
+
     (void)opaque;
-    log_warn("kafka_error", "client=%s code=%s text=\"%s\"", rd_kafka_name(client),
-             rd_kafka_err2name((rd_kafka_resp_err_t)error), text);
+    keep_address_text(error, text);
+    log_seldom(LOG_WARN_LEVEL, "kafka_error", rd_kafka_err2name(error),
+               "client=%s code=%s text=\"%s\"", rd_kafka_name(client), rd_kafka_err2name(error),
+               text);
 }
 
 static rd_kafka_conf_t *base(const struct config *config)

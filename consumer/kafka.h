@@ -17,6 +17,15 @@ const char *kafka_brokers(const struct config *config);
 /* After so long without an end the broker aborts a transaction. */
 int64_t kafka_transaction_timeout_ms(const struct config *config);
 
+/*
+ * What the last broken connection said, of whichever handle; empty where there was none. For the
+ * line of who waits: that a broker does not answer is less than why.
+ */
+void kafka_address_text(char *out, size_t room);
+
+/* The topic that was last refused to a transaction; empty where its name is not known. */
+void kafka_refused_topic(char *out, size_t room);
+
 /* For questions only: metadata, admin, watermarks; read uncommitted (DESIGN 5, take-over). */
 rd_kafka_t *kafka_client(const struct config *config);
 

@@ -5,6 +5,7 @@
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/trouble.h"
 #include "statemachine/memory.h"
 
 #include <string.h>
@@ -225,6 +226,7 @@ static bool restore_record(struct restore *restore, struct restore_job *job,
 static bool take(struct restore *restore, const rd_kafka_message_t *message)
 {
     struct restore_job *job = job_of(restore, message->partition);
+    const struct trouble *trouble;
 
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (job == NULL || message->offset < job->next)
@@ -237,8 +239,18 @@ static bool take(struct restore *restore, const rd_kafka_message_t *message)
             job->next = message->offset; /* markers and aborted records count */
         return true;
     }
-    log_warn("restore_error", "topic=%s partition=%d error=%s", restore->state_topic,
-             message->partition, rd_kafka_err2name(message->err));
+    trouble = trouble_of(message->err);
+    if (trouble != NULL) {
+        log_seldom(LOG_ERROR_LEVEL, trouble->event, restore->state_topic,
+                   "topic=%s partition=%d operation=Read error=%s hint=\"%s\"",
+                   restore->state_topic, message->partition, rd_kafka_err2name(message->err),
+                   trouble->hint);
+        restore->failed = true;
+        return false;
+    }
+    log_seldom(LOG_WARN_LEVEL, "restore_error", restore->state_topic,
+               "topic=%s partition=%d error=%s", restore->state_topic, message->partition,
+               rd_kafka_err2name(message->err));
     return true;
 }
 
@@ -299,7 +311,7 @@ enum restore_result restore_poll(struct restore *restore, int wait_ms)
     }
     rd_kafka_queue_destroy(queue);
     if (!good)
-        return RESTORE_REFUSED;
+        return restore->failed ? RESTORE_FAILED : RESTORE_REFUSED;
     for (size_t i = 0; i < restore->job_count; i++) {
         struct restore_job *job = restore->jobs[i];
         if (job->done || job->next < job->target)

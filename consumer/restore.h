@@ -30,6 +30,7 @@ struct restore {
     bool allow_table_change;
     rd_kafka_t *reader; /* NULL while there is nothing to restore */
     bool more;          /* a task came that the reader does not read yet */
+    bool failed;        /* the state cannot be read at all, and why is told */
     struct restore_job **jobs;
     size_t job_count;
     int64_t said_ms;

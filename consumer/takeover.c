@@ -116,9 +116,11 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         return list;
     /* _TIMED_OUT: a transaction with these offsets is still open; it will end. */
-    log_info("offsets_not_stable", "worker=%d error=%s", inside->worker->number,
-             rd_kafka_err2name(error));
+    log_seldom(LOG_INFO_LEVEL, "offsets_not_stable", inside->token, "worker=%d error=%s",
+               inside->worker->number, rd_kafka_err2name(error));
     rd_kafka_topic_partition_list_destroy(list);
+    if (worker_hopeless(inside, error, "OffsetFetch", "-", -1))
+        return NULL;
     clock_sleep_ms(PAUSE_MS); /* a coordinator that is loading refuses at once */
     return NULL;
 }
@@ -206,8 +208,8 @@ static bool earliest(struct inside *inside, const char *topic, int32_t partition
             kafka_ask_ends(inside->client, topic, partition, offset, &high, ASK_MS);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
             return true;
-        log_info("start_not_known", "topic=%s partition=%d error=%s", topic, partition,
-                 rd_kafka_err2name(error));
+        log_seldom(LOG_INFO_LEVEL, "start_not_known", topic, "topic=%s partition=%d error=%s", topic,
+                   partition, rd_kafka_err2name(error));
         clock_sleep_ms(PAUSE_MS);
     }
     return false;

@@ -5,6 +5,7 @@
 #include "consumer/command.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/trouble.h"
 #include "statemachine/memory.h"
 
 #include <stdio.h>
@@ -17,11 +18,11 @@ enum {
     PAUSE_MS = 250,
 };
 
-enum { MISSING = 0, UNKNOWN = -1 };
-
 enum {
     DEFAULT_MAX_BYTES = 1048588, /* message.max.bytes of a broker as it comes */
     LEAST_MAX_BYTES = 32768,     /* an outcome with 62 statuses and the longest names fits */
+    /* A tombstone that is cleaned away while a restore is under way lets the message rise again. */
+    LEAST_DELETE_RETENTION_MS = 3600000,
 };
 
 struct prepare {
@@ -31,7 +32,8 @@ struct prepare {
     rd_kafka_t *client;
     char *state_topic;
     int64_t said_ms;
-    char trouble[512]; /* why the last try came to nothing; empty: it did not */
+    int code;          /* EXIT_WELL while there is hope */
+    char trouble[1000]; /* why the last try came to nothing; empty: it did not */
 };
 
 char *topics_state_name(const struct config *config)
@@ -43,41 +45,90 @@ char *topics_state_name(const struct config *config)
     return name;
 }
 
-/* Number of partitions, MISSING, or UNKNOWN with trouble told. */
-static int32_t count_partitions(struct prepare *prepare, const char *topic)
+struct topic_look topics_look(rd_kafka_t *client, const char *topic)
 {
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(prepare->client, topic, NULL);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
     const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t error = rd_kafka_metadata(prepare->client, 0, handle, &metadata, ASK_MS);
-    int32_t count = UNKNOWN;
+    struct topic_look look = {.error = rd_kafka_metadata(client, 0, handle, &metadata, ASK_MS)};
 
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
-        error = metadata->topics[0].err;
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            count = metadata->topics[0].partition_cnt;
-        else if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-            count = MISSING;
+    if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
+        const struct rd_kafka_metadata_topic *row = &metadata->topics[0];
+        look.error = row->err;
+        look.partitions = row->partition_cnt;
+        for (int i = 0; i < row->partition_cnt; i++)
+            if (i == 0 || row->partitions[i].replica_cnt < look.replicas)
+                look.replicas = row->partitions[i].replica_cnt;
+        if (row->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+            look.error = RD_KAFKA_RESP_ERR_NO_ERROR;
+            look.partitions = 0;
+        }
     }
-    if (count == UNKNOWN)
-        snprintf(prepare->trouble, sizeof(prepare->trouble),
-                 "event=broker_unreachable topic=%s error=\"%s\"", topic, rd_kafka_err2str(error));
     if (metadata != NULL)
         rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
-    return count;
+    return look;
 }
 
-/* True when all inputs are there; *code is set where they can never serve. */
-static bool inputs_ready(struct prepare *prepare, int *code)
+void topics_tell_added(const char *topic, int32_t partitions, int32_t known)
+{
+    log_seldom(LOG_ERROR_LEVEL, "partitions_added", topic,
+              "topic=%s partitions=%d known=%d hint=\"keys now go to other partitions than their "
+              "messages' state, and partitions cannot be taken back: make new input topics of %d "
+              "partitions, copy the records into them by key and with their timestamps, and start "
+              "with these, a new app.id and new outputs\"",
+              topic, partitions, known, partitions);
+}
+
+/* Some errors no waiting cures: one line, and the end. */
+static bool hopeless(struct prepare *prepare, const char *topic, const char *operation,
+                     rd_kafka_resp_err_t error)
+{
+    const struct trouble *trouble = trouble_of(error);
+
+    if (trouble == NULL)
+        return false;
+    log_error(trouble->event, "topic=%s operation=%s error=%s hint=\"%s\"", topic, operation,
+              rd_kafka_err2name(error), trouble->hint);
+    prepare->code = EXIT_WORLD;
+    return true;
+}
+
+/* Nobody answers; why, where the connection's own words tell more than the question's. */
+static void note_unreachable(struct prepare *prepare, const char *topic, const char *error)
+{
+    char said[400];
+    const char *hint;
+
+    kafka_address_text(said, sizeof(said));
+    hint = trouble_at_address(said);
+    snprintf(prepare->trouble, sizeof(prepare->trouble),
+             "event=broker_unreachable topic=%s error=\"%s\"%s%s%s%s%s%s", topic, error,
+             said[0] == 0 ? "" : " said=\"", said, said[0] == 0 ? "" : "\"",
+             hint == NULL ? "" : " hint=\"", hint == NULL ? "" : hint, hint == NULL ? "" : "\"");
+}
+
+/* False: no answer, and why is noted or told. */
+static bool look_at(struct prepare *prepare, const char *topic, struct topic_look *look)
+{
+    *look = topics_look(prepare->client, topic);
+    if (look->error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    if (!hopeless(prepare, topic, "Describe", look->error))
+        note_unreachable(prepare, topic, rd_kafka_err2str(look->error));
+    return false;
+}
+
+/* True when all inputs are there; the code is set where they can never serve. */
+static bool inputs_ready(struct prepare *prepare)
 {
     const struct config_list *inputs = &prepare->config->input_topics;
     int32_t first = 0;
 
     for (size_t i = 0; i < inputs->count; i++) {
-        int32_t count = count_partitions(prepare, inputs->items[i]);
-        if (count == UNKNOWN)
+        struct topic_look look;
+        if (!look_at(prepare, inputs->items[i], &look))
             return false;
-        if (count == MISSING) {
+        if (look.partitions == 0) {
             snprintf(prepare->trouble, sizeof(prepare->trouble),
                      "event=input_missing topic=%s hint=\"create it with as many partitions as "
                      "the other inputs\"",
@@ -85,14 +136,15 @@ static bool inputs_ready(struct prepare *prepare, int *code)
             return false;
         }
         if (i == 0)
-            first = count;
-        if (count != first) {
+            first = look.partitions;
+        if (look.partitions != first) {
             log_error("inputs_differ",
                       "topic=%s partitions=%d other=%s other_partitions=%d hint=\"a message's "
-                      "events must be in the same partition of every input: give them equal "
-                      "partition counts\"",
-                      inputs->items[i], count, inputs->items[0], first);
-            *code = EXIT_USAGE;
+                      "events must be in the same partition of every input: give new topics equal "
+                      "partition counts; adding some to the smaller one is right only while it is "
+                      "empty, for keys move\"",
+                      inputs->items[i], look.partitions, inputs->items[0], first);
+            prepare->code = EXIT_USAGE;
             return false;
         }
     }
@@ -110,8 +162,7 @@ static rd_kafka_event_t *ask_admin(struct prepare *prepare, rd_kafka_queue_t *qu
             return NULL;
     }
     if (event == NULL)
-        snprintf(prepare->trouble, sizeof(prepare->trouble),
-                 "event=broker_unreachable error=\"no answer\"");
+        note_unreachable(prepare, "-", "no answer");
     else if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
         snprintf(prepare->trouble, sizeof(prepare->trouble), "event=admin_failed error=\"%s\"",
                  rd_kafka_event_error_string(event));
@@ -122,7 +173,7 @@ static rd_kafka_event_t *ask_admin(struct prepare *prepare, rd_kafka_queue_t *qu
     return NULL;
 }
 
-static bool create(struct prepare *prepare, const char *topic, bool compacted, int *code)
+static bool create(struct prepare *prepare, const char *topic, bool compacted)
 {
     char why[256];
     rd_kafka_NewTopic_t *new_topic =
@@ -155,11 +206,12 @@ static bool create(struct prepare *prepare, const char *topic, bool compacted, i
             created = true; /* by a process that started beside us */
         } else {
             log_error("topic_not_created",
-                      "topic=%s error=\"%s\" hint=\"create it yourself with "
-                      "%d partitions\"",
-                      topic, rd_kafka_topic_result_error_string(results[0]),
-                      prepare->facts->partitions);
-            *code = EXIT_WORLD;
+                      "topic=%s error=%s text=\"%s\" hint=\"create it yourself with %d "
+                      "partitions%s, or allow this principal Create on it\"",
+                      topic, rd_kafka_err2name(error),
+                      count == 1 ? rd_kafka_topic_result_error_string(results[0]) : "",
+                      prepare->facts->partitions, compacted ? " and cleanup.policy=compact" : "");
+            prepare->code = EXIT_WORLD;
         }
         rd_kafka_event_destroy(event);
     }
@@ -169,46 +221,71 @@ static bool create(struct prepare *prepare, const char *topic, bool compacted, i
     return created;
 }
 
-static bool output_ready(struct prepare *prepare, const char *topic, bool compacted, int *code)
+static bool output_ready(struct prepare *prepare, const char *topic, bool compacted)
 {
-    int32_t count = count_partitions(prepare, topic);
+    struct topic_look look;
 
-    if (count == UNKNOWN)
+    if (!look_at(prepare, topic, &look))
         return false;
-    if (count == MISSING && prepare->options->no_create) {
+    if (look.partitions == 0 && prepare->options->no_create) {
         log_error("topic_missing",
                   "topic=%s hint=\"create it with %d partitions%s, or leave out "
                   "--no-create\"",
                   topic, prepare->facts->partitions,
                   compacted ? " and cleanup.policy=compact" : "");
-        *code = EXIT_USAGE;
+        prepare->code = EXIT_USAGE;
         return false;
     }
-    if (count == MISSING) {
-        if (create(prepare, topic, compacted, code))
+    if (look.partitions == 0) {
+        if (create(prepare, topic, compacted))
             snprintf(prepare->trouble, sizeof(prepare->trouble),
                      "event=topic_new topic=%s hint=\"waiting for its leaders\"", topic);
         return false; /* looked at again: it must be there for everyone */
     }
-    if (count != prepare->facts->partitions) {
+    if (look.partitions != prepare->facts->partitions) {
         log_error("output_differs",
-                  "topic=%s partitions=%d input_partitions=%d hint=\"outputs and "
-                  "state need the partition count of the inputs\"",
-                  topic, count, prepare->facts->partitions);
-        *code = EXIT_USAGE;
+                  "topic=%s partitions=%d input_partitions=%d hint=\"outputs and state need the "
+                  "partition count of the inputs; where partitions were added to the inputs, keys "
+                  "no longer meet their state: copy the records by key into new inputs, and start "
+                  "with these, a new app.id and new outputs\"",
+                  topic, look.partitions, prepare->facts->partitions);
+        prepare->code = EXIT_USAGE;
         return false;
     }
     return true;
 }
 
-/* A topic's setting as a string of the caller's, NULL where it cannot be read. */
-static char *read_setting(struct prepare *prepare, const char *topic, const char *name)
+/* ---- settings --------------------------------------------------------------------------- */
+
+/* What matters of an output's settings; -1 and empty: it could not be read. */
+struct settings {
+    rd_kafka_resp_err_t error;
+    char cleanup_policy[64];
+    int64_t max_message_bytes, min_insync_replicas, delete_retention_ms;
+    bool unclean_election;
+};
+
+static void take_setting(struct settings *settings, const char *name, const char *value)
 {
+    if (strcmp(name, "cleanup.policy") == 0)
+        snprintf(settings->cleanup_policy, sizeof(settings->cleanup_policy), "%s", value);
+    else if (strcmp(name, "max.message.bytes") == 0)
+        settings->max_message_bytes = strtoll(value, NULL, 10);
+    else if (strcmp(name, "min.insync.replicas") == 0)
+        settings->min_insync_replicas = strtoll(value, NULL, 10);
+    else if (strcmp(name, "delete.retention.ms") == 0)
+        settings->delete_retention_ms = strtoll(value, NULL, 10);
+    else if (strcmp(name, "unclean.leader.election.enable") == 0)
+        settings->unclean_election = strcmp(value, "true") == 0;
+}
+
+static struct settings read_settings(struct prepare *prepare, const char *topic)
+{
+    struct settings settings = {RD_KAFKA_RESP_ERR__FAIL, "", -1, -1, -1, false};
     rd_kafka_ConfigResource_t *resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(prepare->client);
     rd_kafka_event_t *event;
-    char *value = NULL;
 
     rd_kafka_DescribeConfigs(prepare->client, &resource, 1, NULL, queue);
     event = ask_admin(prepare, queue);
@@ -218,73 +295,127 @@ static char *read_setting(struct prepare *prepare, const char *topic, const char
             rd_kafka_event_DescribeConfigs_result(event), &count);
         const rd_kafka_ConfigEntry_t **rows =
             count == 1 ? rd_kafka_ConfigResource_configs(resources[0], &entries) : NULL;
+        settings.error =
+            count == 1 ? rd_kafka_ConfigResource_error(resources[0]) : RD_KAFKA_RESP_ERR__FAIL;
         for (size_t i = 0; i < entries; i++)
-            if (strcmp(rd_kafka_ConfigEntry_name(rows[i]), name) == 0 &&
-                rd_kafka_ConfigEntry_value(rows[i]) != NULL)
-                value = strdup(rd_kafka_ConfigEntry_value(rows[i]));
+            if (rd_kafka_ConfigEntry_value(rows[i]) != NULL)
+                take_setting(&settings, rd_kafka_ConfigEntry_name(rows[i]),
+                             rd_kafka_ConfigEntry_value(rows[i]));
         rd_kafka_event_destroy(event);
     }
     rd_kafka_queue_destroy(queue);
     rd_kafka_ConfigResource_destroy(resource);
-    return value;
+    return settings;
 }
 
-/* A topic's max.message.bytes; the broker's default where it cannot be read. */
-static int64_t max_bytes(struct prepare *prepare, const char *topic)
+/* Topics that share a weakness, for one line about it. */
+struct weak {
+    char names[800];
+    size_t size;
+};
+
+static void weak_add(struct weak *weak, const char *topic)
 {
-    char *setting = read_setting(prepare, topic, "max.message.bytes");
-    int64_t bytes = setting == NULL ? DEFAULT_MAX_BYTES : strtoll(setting, NULL, 10);
+    int size = snprintf(weak->names + weak->size, sizeof(weak->names) - weak->size, "%s%s",
+                        weak->size == 0 ? "" : ",", topic);
 
-    free(setting);
-    return bytes;
+    if (size > 0 && weak->size + (size_t)size < sizeof(weak->names))
+        weak->size += (size_t)size;
 }
 
-static bool settings_fit(struct prepare *prepare, int *code)
+static void tell_weak(const struct weak *weak, const char *event, const char *hint)
+{
+    if (weak->size > 0)
+        log_warn(event, "topics=%.*s hint=\"%s\"", (int)weak->size, weak->names, hint);
+}
+
+/*
+ * Exactly-once is no better than the cluster's word: what it acknowledged and then lost is lost.
+ * Warnings, never errors: a cluster of one broker is somebody's whole world.
+ */
+static void tell_weaknesses(struct prepare *prepare, const char *const *topics,
+                            const struct settings *settings, size_t count)
+{
+    struct weak single = {.size = 0}, lone = {.size = 0}, unclean = {.size = 0};
+    struct weak hidden = {.size = 0};
+
+    for (size_t i = 0; i < count; i++) {
+        struct topic_look look = topics_look(prepare->client, topics[i]);
+        if (settings[i].error != RD_KAFKA_RESP_ERR_NO_ERROR)
+            weak_add(&hidden, topics[i]);
+        if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && look.replicas == 1)
+            weak_add(&single, topics[i]);
+        else if (settings[i].min_insync_replicas == 1)
+            weak_add(&lone, topics[i]);
+        if (settings[i].unclean_election)
+            weak_add(&unclean, topics[i]);
+    }
+    tell_weak(&single, "replication_factor_one",
+              "a broker's disk is the only copy: raise the replication factor where there are more "
+              "brokers");
+    tell_weak(&lone, "min_insync_replicas_one",
+              "acknowledged data can be lost with one broker: set min.insync.replicas=2");
+    tell_weak(&unclean, "unclean_leader_election",
+              "acknowledged data can be lost with one broker: set "
+              "unclean.leader.election.enable=false");
+    tell_weak(&hidden, "settings_unknown",
+              "cleanup.policy, max.message.bytes and replication were not checked: allow this "
+              "principal DescribeConfigs on these topics");
+}
+
+static bool settings_fit(struct prepare *prepare)
 {
     struct topics_facts *facts = prepare->facts;
-    const char *outputs[] = {prepare->config->outcomes_topic, prepare->state_topic};
-    char *policy;
-    bool fit = true;
+    const char *topics[] = {prepare->config->dead_letters_topic, prepare->config->outcomes_topic,
+                            prepare->state_topic};
+    enum { LETTERS, OUTCOMES, STATE, COUNT };
+    struct settings settings[COUNT];
+    const struct settings *state = &settings[STATE];
 
     facts->dead_letter_max_bytes = facts->output_max_bytes = DEFAULT_MAX_BYTES;
     if (prepare->options->trust_settings)
         return true;
-    policy = read_setting(prepare, prepare->state_topic, "cleanup.policy");
-    facts->dead_letter_max_bytes = max_bytes(prepare, prepare->config->dead_letters_topic);
-    facts->output_max_bytes = facts->dead_letter_max_bytes;
-    for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++) {
-        int64_t bytes = max_bytes(prepare, outputs[i]);
-        if (bytes < facts->output_max_bytes)
-            facts->output_max_bytes = bytes;
+    for (int i = 0; i < COUNT; i++) {
+        settings[i] = read_settings(prepare, topics[i]);
+        if (settings[i].max_message_bytes < 0)
+            settings[i].max_message_bytes = DEFAULT_MAX_BYTES;
+        if (i == LETTERS || settings[i].max_message_bytes < facts->output_max_bytes)
+            facts->output_max_bytes = settings[i].max_message_bytes;
     }
+    facts->dead_letter_max_bytes = settings[LETTERS].max_message_bytes;
     prepare->trouble[0] = 0; /* not being allowed to look is no reason not to run */
     if (facts->output_max_bytes < LEAST_MAX_BYTES) {
         log_error("output_too_small",
                   "max.message.bytes=%lld least=%d hint=\"an outcome with its timeline, or a state "
                   "record, may not fit: raise max.message.bytes of the output topics\"",
                   (long long)facts->output_max_bytes, LEAST_MAX_BYTES);
-        *code = EXIT_USAGE;
-        fit = false;
+        prepare->code = EXIT_USAGE;
     }
-    if (policy != NULL && strcmp(policy, "compact") != 0) {
+    if (state->cleanup_policy[0] != 0 && strcmp(state->cleanup_policy, "compact") != 0) {
         log_error("state_topic_policy",
                   "topic=%s cleanup.policy=%s hint=\"it must be compact: "
                   "with delete, messages would be forgotten while they wait\"",
-                  prepare->state_topic, policy);
-        *code = EXIT_USAGE;
-        fit = false;
+                  prepare->state_topic, state->cleanup_policy);
+        prepare->code = EXIT_USAGE;
     }
-    free(policy);
-    return fit;
+    if (prepare->code != EXIT_WELL)
+        return false;
+    if (state->delete_retention_ms >= 0 && state->delete_retention_ms < LEAST_DELETE_RETENTION_MS)
+        log_warn("delete_retention_short",
+                 "topic=%s delete.retention.ms=%lld least=%d hint=\"a restore that takes longer "
+                 "may miss that a message was forgotten: set 86400000\"",
+                 prepare->state_topic, (long long)state->delete_retention_ms,
+                 LEAST_DELETE_RETENTION_MS);
+    tell_weaknesses(prepare, topics, settings, COUNT);
+    return true;
 }
 
-static bool ready(struct prepare *prepare, int *code)
+static bool ready(struct prepare *prepare)
 {
     prepare->trouble[0] = 0;
-    return inputs_ready(prepare, code) &&
-           output_ready(prepare, prepare->config->outcomes_topic, false, code) &&
-           output_ready(prepare, prepare->config->dead_letters_topic, false, code) &&
-           output_ready(prepare, prepare->state_topic, true, code) && settings_fit(prepare, code);
+    return inputs_ready(prepare) && output_ready(prepare, prepare->config->outcomes_topic, false) &&
+           output_ready(prepare, prepare->config->dead_letters_topic, false) &&
+           output_ready(prepare, prepare->state_topic, true) && settings_fit(prepare);
 }
 
 int topics_prepare(const struct config *config, const struct topics_options *options,
@@ -298,12 +429,11 @@ int topics_prepare(const struct config *config, const struct topics_options *opt
         .client = kafka_client(config),
     };
     int64_t start_ms = clock_monotonic_ms();
-    int code = EXIT_WELL;
 
     prepare.said_ms = start_ms - SAY_EVERY_MS / 2; /* the first word after half of it */
-    while (prepare.client != NULL && code == EXIT_WELL && !ready(&prepare, &code)) {
+    while (prepare.client != NULL && prepare.code == EXIT_WELL && !ready(&prepare)) {
         int64_t now_ms = clock_monotonic_ms();
-        if (code != EXIT_WELL)
+        if (prepare.code != EXIT_WELL)
             break;
         if (now_ms - prepare.said_ms >= SAY_EVERY_MS && prepare.trouble[0] != 0) {
             log_warn("waiting", "%s brokers=%s waited_s=%lld", prepare.trouble,
@@ -311,18 +441,18 @@ int topics_prepare(const struct config *config, const struct topics_options *opt
             prepare.said_ms = now_ms;
         }
         if (atomic_load(options->stop)) {
-            code = EXIT_WORLD;
+            prepare.code = EXIT_WORLD;
         } else if (options->no_wait && now_ms - start_ms >= SAY_EVERY_MS) {
             log_error("not_ready", "%s brokers=%s", prepare.trouble, kafka_brokers(config));
-            code = EXIT_WORLD;
+            prepare.code = EXIT_WORLD;
         } else {
             rd_kafka_poll(prepare.client, PAUSE_MS);
         }
     }
     if (prepare.client == NULL)
-        code = EXIT_USAGE;
+        prepare.code = EXIT_USAGE;
     else
         rd_kafka_destroy(prepare.client);
     free(prepare.state_topic);
-    return code;
+    return prepare.code;
 }

@@ -22,6 +22,19 @@ struct topics_facts {
     int64_t output_max_bytes;      /* the least of all outputs and the state topic */
 };
 
+/* A topic as metadata tells it. */
+struct topic_look {
+    rd_kafka_resp_err_t error; /* anything else is then unknown */
+    int32_t partitions;        /* 0: there is no such topic */
+    int replicas;              /* of the partition that has the fewest */
+};
+
+/* Asks a broker, for at most a second. */
+struct topic_look topics_look(rd_kafka_t *client, const char *topic);
+
+/* One line: keys have moved between partitions, and how to get out of it. */
+void topics_tell_added(const char *topic, int32_t partitions, int32_t known);
+
 /* app.id + ".state"; the caller's. */
 char *topics_state_name(const struct config *config);
 

@@ -15,7 +15,6 @@ enum {
     PAUSE_LEAST_MS = 100,        /* between new producers, while nothing lands */
     PAUSE_MOST_MS = 2000,
     FENCED_WITHIN_MS = 60000, /* FENCED_TIMES in so long: somebody else has our id */
-    SAY_EVERY_MS = 10000,
 };
 
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
@@ -32,7 +31,6 @@ void transaction_init(struct transaction *transaction, const struct config *conf
         .state = TRANSACTION_VOID,
         .stale = true,
         .since_ms = clock_monotonic_ms(),
-        .said_ms = -SAY_EVERY_MS,
     };
     snprintf(transaction->id, sizeof(transaction->id), "%s-%s-%d", config->app_id,
              config->instance_id[0] != 0 ? config->instance_id : random, worker);
@@ -105,23 +103,17 @@ static bool wants_new_producer(enum transaction_state state)
            state == TRANSACTION_ABORTING;
 }
 
-/* Ordinary answers are silent; a state that waits for the world repeats itself every 10 s. */
-static void say(struct transaction *transaction, const char *call, const rd_kafka_error_t *error)
+/* Ordinary answers are silent; what is refused again and again is told every 10 s. */
+static void say(const struct transaction *transaction, const char *call,
+                const rd_kafka_error_t *error)
 {
-    bool waits = wants_new_producer(transaction->state);
-    int64_t now_ms = clock_monotonic_ms();
+    char about[700];
 
-    if (waits && now_ms - transaction->said_ms < SAY_EVERY_MS) {
-        transaction->unsaid++;
-        return;
-    }
-    if (waits)
-        transaction->said_ms = now_ms;
-    log_warn("transaction_call",
-             "call=%s state=%s transactional_id=%s error=%s unsaid=%u text=\"%s\"", call,
-             transaction_state_words[transaction->state], transaction->id,
-             rd_kafka_error_name(error), transaction->unsaid, rd_kafka_error_string(error));
-    transaction->unsaid = 0;
+    snprintf(about, sizeof(about), "%s %s %s", transaction->id, call, rd_kafka_error_name(error));
+    log_seldom(LOG_WARN_LEVEL, "transaction_call", about,
+               "call=%s state=%s transactional_id=%s error=%s text=\"%s\"", call,
+               transaction_state_words[transaction->state], transaction->id,
+               rd_kafka_error_name(error), rd_kafka_error_string(error));
 }
 
 static void enter(struct transaction *transaction, enum transaction_state state)
@@ -160,8 +152,16 @@ static void take(struct transaction *transaction, const char *call, rd_kafka_err
 
     if (answer == ANSWER_RETRIABLE && out_of_patience(transaction))
         answer = ANSWER_TIMED_OUT;
-    if (answer != ANSWER_DONE && answer != ANSWER_RETRIABLE)
+    if (answer == ANSWER_DONE && transaction->state == TRANSACTION_PENDING &&
+        transaction_is_broken(transaction))
+        answer = ANSWER_ABORTABLE; /* a record has failed since */
+    if (error != NULL && answer != ANSWER_RETRIABLE) {
+        if (wants_new_producer(transaction->state))
+            transaction->init_error = rd_kafka_error_code(error);
+        else if (transaction->call_error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            transaction->call_error = rd_kafka_error_code(error);
         say(transaction, call, error);
+    }
     if (error != NULL)
         rd_kafka_error_destroy(error);
     transaction_answer(transaction, answer);
@@ -170,13 +170,19 @@ static void take(struct transaction *transaction, const char *call, rd_kafka_err
 /* ---- producing -------------------------------------------------------------------------- */
 
 static void record_failed(struct transaction *transaction, const char *event, const char *topic,
-                          int32_t partition, rd_kafka_resp_err_t error)
+                          int32_t partition, size_t bytes, rd_kafka_resp_err_t error)
 {
     int none = RD_KAFKA_RESP_ERR_NO_ERROR;
+    char about[300];
 
-    if (atomic_compare_exchange_strong(&transaction->record_error, &none, error))
-        log_warn(event, "topic=%s partition=%d error=%s", topic, partition,
-                 rd_kafka_err2name(error));
+    if (!atomic_compare_exchange_strong(&transaction->record_error, &none, error))
+        return;
+    snprintf(transaction->failed.topic, sizeof(transaction->failed.topic), "%s", topic);
+    transaction->failed.partition = partition;
+    transaction->failed.bytes = bytes;
+    snprintf(about, sizeof(about), "%s %s", topic, rd_kafka_err2name(error));
+    log_seldom(LOG_WARN_LEVEL, event, about, "topic=%s partition=%d record_bytes=%zu error=%s",
+               topic, partition, bytes, rd_kafka_err2name(error));
 }
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
@@ -184,7 +190,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
     (void)producer;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         record_failed(opaque, "delivery_failed", rd_kafka_topic_name(message->rkt),
-                      message->partition, message->err);
+                      message->partition, message->len + message->key_len, message->err);
 }
 
 bool transaction_is_broken(const struct transaction *transaction)
@@ -201,6 +207,7 @@ bool transaction_begin(struct transaction *transaction)
     if (transaction->state != TRANSACTION_CLOSED)
         return false;
     atomic_store(&transaction->record_error, RD_KAFKA_RESP_ERR_NO_ERROR);
+    transaction->call_error = RD_KAFKA_RESP_ERR_NO_ERROR;
     error = rd_kafka_begin_transaction(transaction->producer);
     if (error == NULL)
         transaction_wish(transaction, WISH_BEGIN);
@@ -241,7 +248,8 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
     }
     if (headers != NULL)
         rd_kafka_headers_destroy(headers);
-    record_failed(transaction, "produce_refused", rd_kafka_topic_name(topic), partition, error);
+    record_failed(transaction, "produce_refused", rd_kafka_topic_name(topic), partition,
+                  key_size + value_size, error);
     return false;
 }
 
@@ -260,13 +268,31 @@ void transaction_wish(struct transaction *transaction, enum wish wish)
     enter(transaction, next);
 }
 
+/*
+ * True where librdkafka took the records back because it found the transaction as a whole refused.
+ * Why it did is told by the next call, which it refuses for the same reason: so that is made.
+ */
+static bool was_taken_back(const struct transaction *transaction)
+{
+    int error = atomic_load(&transaction->record_error);
+
+    return error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
+rd_kafka_resp_err_t transaction_why(const struct transaction *transaction)
+{
+    if (!transaction_is_broken(transaction) || was_taken_back(transaction))
+        return transaction->call_error;
+    return (rd_kafka_resp_err_t)atomic_load(&transaction->record_error);
+}
+
 void transaction_commit(struct transaction *transaction, rd_kafka_topic_partition_list_t *offsets,
                         const rd_kafka_consumer_group_metadata_t *generation)
 {
     forget_arguments(transaction);
     transaction->offsets = offsets;
     transaction->generation = generation;
-    if (transaction_is_broken(transaction))
+    if (transaction_is_broken(transaction) && !was_taken_back(transaction))
         transaction_answer(transaction, ANSWER_ABORTABLE);
     else
         transaction_wish(transaction, WISH_COMMIT);
@@ -292,6 +318,7 @@ static void init_transactions(struct transaction *transaction)
                       "fences this process: give each process an instance.id, and each "
                       "application an app.id, of its own\"",
                       transaction->id);
+            transaction->told = true;
             transaction_answer(transaction, ANSWER_FATAL);
             return;
         }

@@ -28,11 +28,17 @@ struct transaction {
     enum transaction_state state;
     rd_kafka_t *producer;
     bool stale;              /* the producer is not to be trusted: the next step makes a new one */
+    rd_kafka_resp_err_t call_error; /* of the first call that was refused since the last begin */
+    rd_kafka_resp_err_t init_error; /* of the last init_transactions that was refused */
+    struct failed_record {          /* the first one, where record_error is set */
+        char topic[250];
+        int32_t partition;
+        size_t bytes;
+    } failed;
     atomic_int record_error; /* of the open transaction's first record that failed */
     int64_t since_ms;        /* monotonic: when this state was entered */
     int pause_ms;            /* before the next new producer */
-    int64_t said_ms;
-    unsigned unsaid;
+    bool told; /* why it failed is in the log */
     int64_t fenced_ms[FENCED_TIMES]; /* monotonic: when it was fenced last, the newest first */
     rd_kafka_topic_partition_list_t *offsets; /* of the transaction that is to be committed */
     const rd_kafka_consumer_group_metadata_t *generation;
@@ -60,6 +66,9 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
 
 /* True where a record of the open transaction has failed: it can only be aborted. */
 bool transaction_is_broken(const struct transaction *transaction);
+
+/* Why the last one was undone: its record's error, where that says more than its calls'. */
+rd_kafka_resp_err_t transaction_why(const struct transaction *transaction);
 
 /*
  * Commits the open one with these offsets (which become the transaction's) under this generation

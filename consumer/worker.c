@@ -12,7 +12,9 @@
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/memory_limit.h"
 #include "consumer/summary.h"
+#include "consumer/trouble.h"
 #include "consumer/worker_inside.h"
 #include "schemas/arena.h"
 #include "schemas/channel_file.h"
@@ -28,6 +30,7 @@ enum {
     SLICE = 2000, /* records of one task before the next one's turn */
     REST_MS = 50, /* longest sleep: deadlines and signals are looked at this often */
     RESTORE_WAIT_MS = 5,
+    TOO_LARGE_TRIES = 3,
     ASK_MS = 5000,
     QUICK_ASK_MS = 500,
     LOCKED_OUT_PATIENCE_MS = 90000, /* longer than a broker's default of the session timeout */
@@ -40,6 +43,22 @@ int64_t stage_now_ms(const struct stage *stage)
 }
 
 /* ---- reading ---------------------------------------------------------------------------- */
+
+bool worker_hopeless(struct inside *inside, rd_kafka_resp_err_t error, const char *operation,
+                     const char *topic, int32_t partition)
+{
+    const struct trouble *trouble = trouble_of(error);
+
+    if (trouble == NULL)
+        return false;
+    inside->code = EXIT_WORLD;
+    /* All partitions and all workers meet the same refusal; one line is enough. */
+    log_seldom(LOG_ERROR_LEVEL, trouble->event, operation,
+               "app=%s topic=%s partition=%d operation=%s error=%s hint=\"%s\"",
+               inside->config->app_id, topic, partition, operation, rd_kafka_err2name(error),
+               trouble->hint);
+    return true;
+}
 
 /* A queue's error message: the end of the partition, or something that went wrong. */
 static void take_notice(struct inside *inside, struct holding *holding, struct inlet *inlet,
@@ -66,9 +85,11 @@ static void take_notice(struct inside *inside, struct holding *holding, struct i
         inside->code = EXIT_WORLD;
         return;
     }
-    log_warn("read_error", "topic=%s partition=%d error=%s text=\"%s\"", inlet->topic,
-             holding->lane.partition, rd_kafka_err2name(message->err),
-             rd_kafka_message_errstr(message));
+    if (worker_hopeless(inside, message->err, "Read", inlet->topic, holding->lane.partition))
+        return;
+    log_seldom(LOG_WARN_LEVEL, "read_error", inlet->topic,
+               "topic=%s partition=%d error=%s text=\"%s\"", inlet->topic, holding->lane.partition,
+               rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
 }
 
 /* The next record, NULL where none is here. */
@@ -418,13 +439,45 @@ static void note_open(struct inside *inside)
 static void settle_landed(struct inside *inside)
 {
     land(inside);
+    inside->too_large = 0;
     transaction_wish(&inside->transaction, WISH_LAND);
+}
+
+/*
+ * Most failures pass, and are met with a growing pause. A refusal does not; and a record that is
+ * too large may still get through where other records of its batch were the larger part, so it has
+ * a few tries.
+ */
+static void give_up_where_hopeless(struct inside *inside, rd_kafka_resp_err_t error)
+{
+    const struct failed_record *failed = &inside->transaction.failed;
+    char refused[256];
+
+    kafka_refused_topic(refused, sizeof(refused));
+    if (worker_hopeless(inside, error, "Write", refused[0] == 0 ? failed->topic : refused, -1))
+        return;
+    if (error != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE &&
+        error != RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
+        return;
+    if (++inside->too_large < TOO_LARGE_TRIES)
+        return;
+    log_error("record_too_large",
+              "topic=%s partition=%d record_bytes=%zu batch_bytes=%lld tries=%d hint=\"the topic's "
+              "max.message.bytes is below what it was at start: raise it, or start again, which "
+              "reads it anew\"",
+              failed->topic, failed->partition, failed->bytes,
+              (long long)inside->transaction.batch_bytes, TOO_LARGE_TRIES);
+    inside->code = EXIT_WORLD;
 }
 
 /* Where partitions are on their way, nothing is fetched again: who has them then starts anew. */
 static void settle_undone(struct inside *inside)
 {
-    log_warn("transaction_undone", "worker=%d", inside->worker->number);
+    rd_kafka_resp_err_t error = transaction_why(&inside->transaction);
+
+    log_seldom(LOG_WARN_LEVEL, "transaction_undone", inside->token, "worker=%d error=%s",
+               inside->worker->number, rd_kafka_err2name(error));
+    give_up_where_hopeless(inside, error);
     undo(inside);
     if (inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL)
         takeover_rewind(inside);
@@ -491,9 +544,11 @@ static bool settle(struct inside *inside)
             going = settle_anew(inside);
             break;
         case TRANSACTION_FAILED:
-            if (inside->code == EXIT_WELL)
-                log_error("no_producer", "worker=%d transactional_id=%s", inside->worker->number,
-                          transaction->id);
+            if (inside->code == EXIT_WELL && !transaction->told &&
+                !worker_hopeless(inside, transaction->init_error, "InitProducerId", "-", -1))
+                log_error("no_producer", "worker=%d transactional_id=%s error=%s",
+                          inside->worker->number, transaction->id,
+                          rd_kafka_err2name(transaction->init_error));
             inside->code = EXIT_WORLD;
             going = false;
             break;
@@ -574,9 +629,13 @@ void worker_serve(struct inside *inside)
                       "with the same instance.id?\"",
                       inside->worker->number, rd_kafka_message_errstr(message));
             inside->code = EXIT_WORLD;
-        } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            log_warn("consumer_error", "worker=%d error=%s text=\"%s\"", inside->worker->number,
-                     rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
+        } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF &&
+                   !worker_hopeless(inside, message->err, "Read",
+                                    message->rkt == NULL ? "-" : rd_kafka_topic_name(message->rkt),
+                                    message->partition)) {
+            log_seldom(LOG_WARN_LEVEL, "consumer_error", rd_kafka_err2name(message->err),
+                       "worker=%d error=%s text=\"%s\"", inside->worker->number,
+                       rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
         }
         rd_kafka_message_destroy(message);
         if (inside->rebalance != REBALANCE_NONE)

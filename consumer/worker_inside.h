@@ -46,7 +46,8 @@ struct inside {
     struct partitioning partitionings[INPUTS_MAX];
     bool partitioners_told;
     struct buffer key, value, header_store;
-    int code; /* EXIT_WELL while all is well; anything else ends the worker */
+    int too_large; /* transactions undone by it since one landed */
+    int code;      /* EXIT_WELL while all is well; anything else ends the worker */
 };
 
 /* ---- worker.c ---- */
@@ -57,6 +58,10 @@ struct inside {
  * max.poll.interval.ms is taken for dead.
  */
 void worker_serve(struct inside *inside);
+
+/* True where no patience cures this error (trouble.h): told, and the worker ends. */
+bool worker_hopeless(struct inside *inside, rd_kafka_resp_err_t error, const char *operation,
+                     const char *topic, int32_t partition);
 
 /* ---- takeover.c ---- */
 
