@@ -6,6 +6,7 @@
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/lookout.h"
 #include "consumer/worker.h"
 #include "statemachine/memory.h"
 
@@ -132,6 +133,7 @@ int stage_run(const struct config *config, const struct stage_options *options, 
     };
     size_t count = (size_t)config->workers;
     struct worker *workers;
+    struct lookout lookout;
     int code = topics_prepare(config, &topics, &stage.facts);
 
     if (code != EXIT_WELL)
@@ -140,6 +142,7 @@ int stage_run(const struct config *config, const struct stage_options *options, 
     stage.state_topic = topics_state_name(config);
     log_info("stage_started", "app=%s partitions=%d workers=%zu", config->app_id,
              stage.facts.partitions, count);
+    lookout_start(&lookout, &stage);
 
     workers = memory_get(count * sizeof(*workers));
     for (size_t i = 0; i < count; i++) {
@@ -149,6 +152,8 @@ int stage_run(const struct config *config, const struct stage_options *options, 
     watch(&stage, workers, count, stop);
     for (size_t i = 0; i < count; i++)
         pthread_join(workers[i].thread, NULL);
+    atomic_store(&stage.stop, true);
+    lookout_end(&lookout);
     tell(&stage);
     free(workers);
     free(stage.state_topic);

@@ -310,6 +310,24 @@ static void renew_generation(struct inside *inside)
     inside->generation = rd_kafka_consumer_group_metadata(inside->consumer);
 }
 
+/*
+ * A partition that was not there at start: keys go elsewhere since (DESIGN 5), and nothing from it
+ * may be taken.
+ */
+static bool partitions_added(struct inside *inside)
+{
+    int32_t known = inside->stage->facts.partitions;
+
+    for (int i = 0; i < inside->rebalanced->cnt; i++)
+        if (inside->rebalanced->elems[i].partition >= known) {
+            topics_tell_added(inside->rebalanced->elems[i].topic,
+                              inside->rebalanced->elems[i].partition + 1, known);
+            inside->code = EXIT_USAGE;
+            return true;
+        }
+    return false;
+}
+
 static void assign_all(struct inside *inside)
 {
     rd_kafka_topic_partition_list_t *committed;
@@ -528,6 +546,8 @@ bool takeover_is_current(struct inside *inside)
 
 void takeover_assign(struct inside *inside)
 {
+    if (partitions_added(inside))
+        return;
     if (is_incremental(inside))
         assign_more(inside);
     else
