@@ -7,6 +7,7 @@
 #include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "consumer/lookout.h"
+#include "consumer/memory_limit.h"
 #include "consumer/worker.h"
 #include "statemachine/memory.h"
 
@@ -25,10 +26,39 @@ static void tell(const struct stage *stage)
 {
     log_info("progress",
              "tasks=%lld records=%lld outcomes=%lld corrections=%lld dead_letters=%lld "
-             "inputs_waited_out=%lld",
+             "inputs_waited_out=%lld live=%lld",
              atomic_load(&stage->partitions), atomic_load(&stage->records),
              atomic_load(&stage->outcomes), atomic_load(&stage->corrections),
-             atomic_load(&stage->dead_letters), atomic_load(&stage->inputs_waited_out));
+             atomic_load(&stage->dead_letters), atomic_load(&stage->inputs_waited_out),
+             atomic_load(&stage->live));
+}
+
+static void tell_room(const struct stage *stage, bool *told)
+{
+    long long live = atomic_load(&stage->live);
+
+    if (memory_is_short(live, stage->records_max, told))
+        log_warn("records_nearly_full",
+                 "live=%lld records.max=%lld resident_mib=%lld memory_mib=%lld hint=\"at "
+                 "records.max this process stops: give it more memory, share the partitions among "
+                 "more processes, or shorten the channels' retention\"",
+                 live, (long long)stage->records_max, (long long)memory_resident("") >> 20,
+                 (long long)stage->memory_max >> 20);
+}
+
+/* records.max, or what fits into the memory that there is. */
+static void find_room(struct stage *stage)
+{
+    const struct config *config = stage->config;
+    int64_t buffers;
+
+    stage->memory_max = memory_limit("");
+    buffers = memory_buffers(stage->memory_max, stage->facts.partitions,
+                             (int64_t)config->input_topics.count, config->workers);
+    stage->records_max = config->records_max;
+    if (stage->records_max == 0)
+        stage->records_max =
+            stage->memory_max == 0 ? INT64_MAX : memory_records(stage->memory_max, buffers);
 }
 
 /* The wall clock was read once; a jump since then is told, not followed (DESIGN 3). */
@@ -85,6 +115,7 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
 {
     int64_t told_ms = clock_monotonic_ms(), looked_ms = told_ms, compared_ms = told_ms;
     int64_t stopping_ms = 0, told_ahead_ms = 0;
+    bool room_told = false;
 
     while (!all_finished(workers, count)) {
         int64_t now_ms = clock_monotonic_ms();
@@ -107,6 +138,7 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
         }
         look_for_stuck(stage, workers, count, now_ms - looked_ms);
         looked_ms = now_ms;
+        tell_room(stage, &room_told);
         if (now_ms - told_ms >= TELL_EVERY_MS) {
             tell(stage);
             told_ms = now_ms;
@@ -140,8 +172,10 @@ int stage_run(const struct config *config, const struct stage_options *options, 
         return atomic_load(stop) ? EXIT_WELL : code;
     snprintf(stage.random, sizeof(stage.random), "%016" PRIx64, hash_seed());
     stage.state_topic = topics_state_name(config);
-    log_info("stage_started", "app=%s partitions=%d workers=%zu", config->app_id,
-             stage.facts.partitions, count);
+    find_room(&stage);
+    log_info("stage_started", "app=%s partitions=%d workers=%zu records.max=%lld memory_mib=%lld",
+             config->app_id, stage.facts.partitions, count, (long long)stage.records_max,
+             (long long)stage.memory_max >> 20);
     lookout_start(&lookout, &stage);
 
     workers = memory_get(count * sizeof(*workers));

@@ -674,6 +674,33 @@ static void rest(struct inside *inside)
     clock_wait(inside->wake[0], wait_ms);
 }
 
+/*
+ * Counts what all tasks hold, those under restore and those kept through a rebalance included. At
+ * the limit the worker ends without its open transaction, so what has landed fits again at the next
+ * start; where it does not (another's partitions came, records.max was lowered), the restore meets
+ * the same line, and nothing was changed by the try.
+ */
+static void count_live(struct inside *inside)
+{
+    struct stage *stage = inside->stage;
+    long long live = 0, all;
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        live += (long long)store_count(inside->holdings[i]->lane.task.store);
+    all = atomic_fetch_add(&stage->live, live - inside->live) + live - inside->live;
+    inside->live = live;
+    if (all <= stage->records_max || inside->code != EXIT_WELL)
+        return;
+    inside->code = EXIT_WORLD;
+    log_seldom(LOG_ERROR_LEVEL, "records_full", inside->config->app_id,
+               "live=%lld records.max=%lld resident_mib=%lld memory_mib=%lld restoring=%zu "
+               "hint=\"give this process more memory, or records.max more of it; or share the "
+               "partitions among more processes; or shorten the channels' retention and waiting "
+               "times. Nothing is lost, and a start as it is will end here again\"",
+               all, (long long)stage->records_max, (long long)memory_resident("") >> 20,
+               (long long)stage->memory_max >> 20, inside->restore.job_count);
+}
+
 static bool commit_is_due(const struct inside *inside)
 {
     if (inside->transaction.state != TRANSACTION_OPEN)
@@ -746,6 +773,7 @@ static void loop(struct inside *inside)
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
         worked = work_round(inside);
         note_open(inside);
+        count_live(inside);
         if (inside->code != EXIT_WELL)
             break;
         if (commit_is_due(inside))

@@ -33,6 +33,7 @@ struct inside {
     struct holding **holdings;
     size_t holding_count;
     struct pump pump;
+    long long live;           /* this worker's part of stage->live */
     struct tally landed;      /* the pump's tally at the last landing */
     enum rebalance rebalance; /* noted by the callback, handled by the loop */
     rd_kafka_topic_partition_list_t *rebalanced;
