@@ -6,6 +6,7 @@ and takes that away again. Nothing here waits for a time to pass and calls that 
 waited for is a condition, with a deadline that only a fault ever reaches.
 """
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -171,7 +172,7 @@ class Stage:
     """One process of `upshot run`, with its log in a file."""
 
     running = []
-    count = 0
+    numbers = itertools.count(1)
 
     def __init__(self, broker, settings, *options, environment=None):
         settings = {"bootstrap.servers": broker.bootstrap, "idle.after": "3s",
@@ -180,8 +181,7 @@ class Stage:
             settings["group.protocol"] = os.environ["UPSHOT_GROUP_PROTOCOL"]
             for server_side in ("session.timeout.ms", "heartbeat.interval.ms"):
                 settings.pop(server_side, None)
-        Stage.count += 1
-        self.log_path = DIRECTORY / f"stage-{Stage.count:02d}.log"
+        self.log_path = DIRECTORY / f"stage-{next(Stage.numbers):02d}.log"
         command = [upshot(), "run", *options]
         for key, value in settings.items():
             command += ["-X", f"{key}={value}"]
