@@ -158,3 +158,8 @@ bool memory_is_short(int64_t live, int64_t records_max, bool *told)
         *told = false;
     return tell;
 }
+
+bool memory_is_full(int64_t resident, int64_t limit)
+{
+    return limit > 0 && resident > limit - limit / 20;
+}

@@ -35,4 +35,7 @@ int64_t memory_records(int64_t limit, int64_t buffers);
  */
 bool memory_is_short(int64_t live, int64_t records_max, bool *told);
 
+/* True where the kernel is near: a twentieth is left. Where the limit is not known, never. */
+bool memory_is_full(int64_t resident, int64_t limit);
+
 #endif

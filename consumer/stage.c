@@ -18,6 +18,7 @@
 enum {
     LOOK_MS = 50,
     TELL_EVERY_MS = 30000,
+    MEMORY_EVERY_MS = 500,
     STOP_WITHIN_MS = 4500, /* DESIGN: exit 0 within 5 s */
     COMPARE_EVERY_MS = 1000,
 };
@@ -46,13 +47,35 @@ static void tell_room(const struct stage *stage, bool *told)
                  (long long)stage->memory_max >> 20);
 }
 
+/*
+ * Records are counted by a usual size; where they are larger (attributes that no two share), memory
+ * itself is the measure.
+ */
+static void look_at_memory(struct stage *stage)
+{
+    int64_t resident = memory_resident("");
+    int best = EXIT_WELL;
+
+    if (!memory_is_full(resident, stage->memory_max) || atomic_load(&stage->stop))
+        return;
+    log_error("memory_full",
+              "resident_mib=%lld memory_mib=%lld live=%lld records.max=%lld hint=\"give this "
+              "process more memory, or memory.max more of it; or share the partitions among more "
+              "processes; or shorten the channels' retention and waiting times. Nothing is lost, "
+              "and a start as it is will end here again\"",
+              (long long)resident >> 20, (long long)stage->memory_max >> 20,
+              atomic_load(&stage->live), (long long)stage->records_max);
+    atomic_compare_exchange_strong(&stage->code, &best, EXIT_WORLD);
+    atomic_store(&stage->stop, true);
+}
+
 /* records.max, or what fits into the memory that there is. */
 static void find_room(struct stage *stage)
 {
     const struct config *config = stage->config;
     int64_t buffers;
 
-    stage->memory_max = memory_limit("");
+    stage->memory_max = config->memory_max == 0 ? memory_limit("") : config->memory_max;
     buffers = memory_buffers(stage->memory_max, stage->facts.partitions,
                              (int64_t)config->input_topics.count, config->workers);
     stage->records_max = config->records_max;
@@ -114,7 +137,7 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
                   const atomic_bool *stop)
 {
     int64_t told_ms = clock_monotonic_ms(), looked_ms = told_ms, compared_ms = told_ms;
-    int64_t stopping_ms = 0, told_ahead_ms = 0;
+    int64_t memory_ms = told_ms, stopping_ms = 0, told_ahead_ms = 0;
     bool room_told = false;
 
     while (!all_finished(workers, count)) {
@@ -139,6 +162,10 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
         look_for_stuck(stage, workers, count, now_ms - looked_ms);
         looked_ms = now_ms;
         tell_room(stage, &room_told);
+        if (now_ms - memory_ms >= MEMORY_EVERY_MS) {
+            look_at_memory(stage);
+            memory_ms = now_ms;
+        }
         if (now_ms - told_ms >= TELL_EVERY_MS) {
             tell(stage);
             told_ms = now_ms;

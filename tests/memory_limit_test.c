@@ -179,12 +179,21 @@ static void a_warning_comes_once_and_again_after_there_was_room(void **state)
             fail_msg("step %zu: %lld", i, (long long)steps[i].live);
 }
 
+static void memory_is_full_before_the_kernel_finds_it_so(void **state)
+{
+    (void)state;
+    assert_false(memory_is_full(949, 1000));
+    assert_true(memory_is_full(951, 1000));
+    assert_false(memory_is_full(GIB, 0)); /* unknown */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_limit_on_the_way_up_counts),
         cmocka_unit_test(this_machine_can_be_read),
         cmocka_unit_test(what_fits_leaves_room_for_buffers),
+        cmocka_unit_test(memory_is_full_before_the_kernel_finds_it_so),
         cmocka_unit_test(a_warning_comes_once_and_again_after_there_was_room),
     };
 

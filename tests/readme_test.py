@@ -75,6 +75,14 @@ def console_blocks(text):
             yield command, "".join(expected)
 
 
+def unknown_events():
+    """Events that docs/set-ups.md lists and the program never says."""
+    said = "".join(path.read_text() for path in (ROOT / "consumer").glob("*.[ch]"))
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "set-ups.md").read_text(), re.M)
+    assert len(listed) > 20, listed
+    return [event for event in listed if f'"{event}"' not in said]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upshot", required=True)
@@ -101,6 +109,9 @@ def main():
         if rows_under(text, head) != rows:
             faults += 1
             print(f"the table under \"{head}\" should be:\n" + "\n".join(rows))
+    for event in unknown_events():
+        faults += 1
+        print(f"docs/set-ups.md lists {event}, which no line begins with")
     for path in re.findall(r"\]\(([^)#:]+)\)", text):
         if not (ROOT / path).exists():
             faults += 1
