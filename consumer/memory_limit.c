@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 /*
- * A record takes 115 to 190 bytes (README). Measured with two million of gen's live: 195 resident
- * after a restore, 253 at its peak, 307 after the work that made them, with all of librdkafka's
- * buffers in it, which are counted apart here: 172 without what these enums say of them.
+ * A record takes 115 to 190 bytes (README); librdkafka's buffers come and go with a backlog.
+ * Measured with four partitions of two inputs and gen's lives, at the peak of catching up: 481 MiB
+ * for one million live records, 585 for two (and 356, 482 when restored). These figures say 500 and
+ * 744.
  */
 enum {
     RECORD_BYTES = 256,
