@@ -689,7 +689,7 @@ static void count_live(struct inside *inside)
         live += (long long)store_count(inside->holdings[i]->lane.task.store);
     all = atomic_fetch_add(&stage->live, live - inside->live) + live - inside->live;
     inside->live = live;
-    if (all <= stage->records_max || inside->code != EXIT_WELL)
+    if (stage->records_max == 0 || all <= stage->records_max || inside->code != EXIT_WELL)
         return;
     inside->code = EXIT_WORLD;
     log_seldom(LOG_ERROR_LEVEL, "records_full", inside->config->app_id,
