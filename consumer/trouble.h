@@ -9,11 +9,13 @@
 #define UPSHOT_CONSUMER_TROUBLE_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 
 struct trouble {
     rd_kafka_resp_err_t error;
     const char *event; /* first word of the line */
     const char *hint;
+    bool may_pass; /* it may be said for a moment: hopeless when it lasts */
 };
 
 /* NULL: it may pass by itself. */

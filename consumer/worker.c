@@ -31,6 +31,8 @@ enum {
     REST_MS = 50, /* longest sleep: deadlines and signals are looked at this often */
     RESTORE_WAIT_MS = 5,
     TOO_LARGE_TRIES = 3,
+    REFUSED_FOR_MS = 5000,
+    LOOK_AGAIN_MS = 1000,
     ASK_MS = 5000,
     QUICK_ASK_MS = 500,
     LOCKED_OUT_PATIENCE_MS = 90000, /* longer than a broker's default of the session timeout */
@@ -42,23 +44,60 @@ int64_t stage_now_ms(const struct stage *stage)
     return stage->wall_base_ms + (clock_monotonic_ms() - stage->monotonic_base_ms);
 }
 
-/* ---- reading ---------------------------------------------------------------------------- */
+/* ---- what no patience cures ------------------------------------------------------------- */
 
-bool worker_hopeless(struct inside *inside, rd_kafka_resp_err_t error, const char *operation,
-                     const char *topic, int32_t partition)
+/* All partitions and all workers meet the same; one line is enough. */
+static void end_for(struct inside *inside, const struct refusal *refusal)
 {
-    const struct trouble *trouble = trouble_of(error);
+    static const char *const operations[] = {
+        [REFUSED_READ] = "Read", [REFUSED_WRITE] = "Write", [REFUSED_GROUP] = "Join"};
 
-    if (trouble == NULL)
-        return false;
     inside->code = EXIT_WORLD;
-    /* All partitions and all workers meet the same refusal; one line is enough. */
-    log_seldom(LOG_ERROR_LEVEL, trouble->event, operation,
+    log_seldom(LOG_ERROR_LEVEL, refusal->trouble->event, refusal->trouble->hint,
                "app=%s topic=%s partition=%d operation=%s error=%s hint=\"%s\"",
-               inside->config->app_id, topic, partition, operation, rd_kafka_err2name(error),
-               trouble->hint);
-    return true;
+               inside->config->app_id, refusal->topic, refusal->partition,
+               operations[refusal->what], rd_kafka_err2name(refusal->error),
+               refusal->trouble->hint);
 }
+
+void worker_note(struct inside *inside, rd_kafka_resp_err_t error, enum refused what,
+                 const char *topic, int32_t partition)
+{
+    struct refusal refusal = {.trouble = trouble_of(error),
+                              .error = error,
+                              .what = what,
+                              .partition = partition,
+                              .since_ms = clock_monotonic_ms()};
+
+    if (refusal.trouble == NULL || inside->code != EXIT_WELL)
+        return;
+    snprintf(refusal.topic, sizeof(refusal.topic), "%s", topic);
+    if (!refusal.trouble->may_pass)
+        end_for(inside, &refusal);
+    else if (inside->refusal.trouble == NULL)
+        inside->refusal = refusal;
+}
+
+void worker_granted(struct inside *inside, enum refused what, const char *topic, int32_t partition)
+{
+    const struct refusal *refusal = &inside->refusal;
+
+    if (refusal->trouble == NULL || refusal->what != what)
+        return;
+    if (what == REFUSED_READ &&
+        (refusal->partition != partition || strcmp(refusal->topic, topic) != 0))
+        return;
+    inside->refusal.trouble = NULL;
+}
+
+static void look_at_refusal(struct inside *inside)
+{
+    if (inside->refusal.trouble != NULL && inside->code == EXIT_WELL &&
+        clock_monotonic_ms() - inside->refusal.since_ms >= REFUSED_FOR_MS)
+        end_for(inside, &inside->refusal);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
 
 /* A queue's error message: the end of the partition, or something that went wrong. */
 static void take_notice(struct inside *inside, struct holding *holding, struct inlet *inlet,
@@ -70,6 +109,7 @@ static void take_notice(struct inside *inside, struct holding *holding, struct i
         inlet->at_end = true;
         if (inlet->quiet_since_ms == 0)
             inlet->quiet_since_ms = clock_monotonic_ms();
+        worker_granted(inside, REFUSED_READ, inlet->topic, holding->lane.partition);
         return;
     }
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
@@ -85,8 +125,7 @@ static void take_notice(struct inside *inside, struct holding *holding, struct i
         inside->code = EXIT_WORLD;
         return;
     }
-    if (worker_hopeless(inside, message->err, "Read", inlet->topic, holding->lane.partition))
-        return;
+    worker_note(inside, message->err, REFUSED_READ, inlet->topic, holding->lane.partition);
     log_seldom(LOG_WARN_LEVEL, "read_error", inlet->topic,
                "topic=%s partition=%d error=%s text=\"%s\"", inlet->topic, holding->lane.partition,
                rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
@@ -109,6 +148,7 @@ static const rd_kafka_message_t *head(struct inside *inside, struct holding *hol
         message = inlet->batch[inlet->at];
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset >= inlet->next) {
             inlet->at_end = false;
+            worker_granted(inside, REFUSED_READ, inlet->topic, holding->lane.partition);
             return message;
         }
         if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -440,6 +480,7 @@ static void settle_landed(struct inside *inside)
 {
     land(inside);
     inside->too_large = 0;
+    worker_granted(inside, REFUSED_WRITE, NULL, 0);
     transaction_wish(&inside->transaction, WISH_LAND);
 }
 
@@ -454,8 +495,7 @@ static void give_up_where_hopeless(struct inside *inside, rd_kafka_resp_err_t er
     char refused[256];
 
     kafka_refused_topic(refused, sizeof(refused));
-    if (worker_hopeless(inside, error, "Write", refused[0] == 0 ? failed->topic : refused, -1))
-        return;
+    worker_note(inside, error, REFUSED_WRITE, refused[0] == 0 ? failed->topic : refused, -1);
     if (error != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE &&
         error != RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
         return;
@@ -506,6 +546,17 @@ static bool settle_anew(struct inside *inside)
     return true;
 }
 
+static void no_producer(struct inside *inside)
+{
+    const struct transaction *transaction = &inside->transaction;
+    const struct trouble *trouble = trouble_of(transaction->init_error);
+
+    log_error(trouble == NULL ? "no_producer" : trouble->event,
+              "worker=%d transactional_id=%s operation=InitProducerId error=%s hint=\"%s\"",
+              inside->worker->number, transaction->id, rd_kafka_err2name(transaction->init_error),
+              trouble == NULL ? "the line before it says more" : trouble->hint);
+}
+
 /*
  * Drives the transaction until nothing is open or unknown, and lets memory follow: land or undo.
  * The group is served in between, so that it does not take a long wait for a death; a rebalance is
@@ -544,11 +595,8 @@ static bool settle(struct inside *inside)
             going = settle_anew(inside);
             break;
         case TRANSACTION_FAILED:
-            if (inside->code == EXIT_WELL && !transaction->told &&
-                !worker_hopeless(inside, transaction->init_error, "InitProducerId", "-", -1))
-                log_error("no_producer", "worker=%d transactional_id=%s error=%s",
-                          inside->worker->number, transaction->id,
-                          rd_kafka_err2name(transaction->init_error));
+            if (!transaction->told && inside->code == EXIT_WELL)
+                no_producer(inside);
             inside->code = EXIT_WORLD;
             going = false;
             break;
@@ -617,6 +665,7 @@ void worker_serve(struct inside *inside)
     char why[256];
 
     atomic_store(&inside->worker->alive_ms, clock_monotonic_ms());
+    look_at_refusal(inside);
     while ((message = rd_kafka_consumer_poll(inside->consumer, 0)) != NULL) {
         fatal = rd_kafka_fatal_error(inside->consumer, why, sizeof(why));
         if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR && name_is_taken(inside, fatal)) {
@@ -629,10 +678,10 @@ void worker_serve(struct inside *inside)
                       "with the same instance.id?\"",
                       inside->worker->number, rd_kafka_message_errstr(message));
             inside->code = EXIT_WORLD;
-        } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF &&
-                   !worker_hopeless(inside, message->err, "Read",
-                                    message->rkt == NULL ? "-" : rd_kafka_topic_name(message->rkt),
-                                    message->partition)) {
+        } else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            worker_note(inside, message->err, REFUSED_GROUP,
+                        message->rkt == NULL ? "-" : rd_kafka_topic_name(message->rkt),
+                        message->partition);
             log_seldom(LOG_WARN_LEVEL, "consumer_error", rd_kafka_err2name(message->err),
                        "worker=%d error=%s text=\"%s\"", inside->worker->number,
                        rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
@@ -701,6 +750,25 @@ static void count_live(struct inside *inside)
                (long long)stage->memory_max >> 20, inside->restore.job_count);
 }
 
+/*
+ * A fetch that is refused is told once, and an idle partition does not tell when it is granted: so
+ * it is read anew, from where it was, between two transactions.
+ */
+static void look_again(struct inside *inside)
+{
+    struct refusal *refusal = &inside->refusal;
+
+    if (refusal->trouble == NULL || refusal->what != REFUSED_READ || refusal->looked_again ||
+        clock_monotonic_ms() - refusal->since_ms < LOOK_AGAIN_MS)
+        return;
+    commit(inside);
+    if (inside->transaction.state != TRANSACTION_CLOSED || inside->code != EXIT_WELL ||
+        inside->rebalance != REBALANCE_NONE)
+        return;
+    takeover_rewind(inside);
+    refusal->looked_again = true;
+}
+
 static bool commit_is_due(const struct inside *inside)
 {
     if (inside->transaction.state != TRANSACTION_OPEN)
@@ -766,6 +834,7 @@ static void loop(struct inside *inside)
         if (inside->locked_out)
             join_again(inside);
         handle_rebalance(inside);
+        look_again(inside);
         restoring = inside->restore.job_count > 0;
         if (restoring && inside->code == EXIT_WELL)
             takeover_poll(inside,

@@ -10,9 +10,24 @@
 
 #include "consumer/holding.h"
 #include "consumer/transaction.h"
+#include "consumer/trouble.h"
 #include "consumer/worker.h"
 
 enum rebalance { REBALANCE_NONE, REBALANCE_ASSIGN, REBALANCE_REVOKE };
+
+/*
+ * A right that was refused, and not granted since. Brokers say so for a moment, too, while they
+ * learn their rules; so it ends the worker when it lasts.
+ */
+struct refusal {
+    const struct trouble *trouble; /* NULL: there is none */
+    rd_kafka_resp_err_t error;
+    enum refused { REFUSED_READ, REFUSED_WRITE, REFUSED_GROUP } what;
+    char topic[250];
+    int32_t partition;
+    int64_t since_ms;
+    bool looked_again;
+};
 
 struct inside {
     struct worker *worker;
@@ -47,6 +62,7 @@ struct inside {
     struct partitioning partitionings[INPUTS_MAX];
     bool partitioners_told;
     struct buffer key, value, header_store;
+    struct refusal refusal;
     int too_large; /* transactions undone by it since one landed */
     int code;      /* EXIT_WELL while all is well; anything else ends the worker */
 };
@@ -60,9 +76,15 @@ struct inside {
  */
 void worker_serve(struct inside *inside);
 
-/* True where no patience cures this error (trouble.h): told, and the worker ends. */
-bool worker_hopeless(struct inside *inside, rd_kafka_resp_err_t error, const char *operation,
-                     const char *topic, int32_t partition);
+/*
+ * Notes an error that no patience cures (trouble.h). What cannot be read ends the worker at once,
+ * told by one line; what is refused does when it lasts.
+ */
+void worker_note(struct inside *inside, rd_kafka_resp_err_t error, enum refused what,
+                 const char *topic, int32_t partition);
+
+/* It was granted after all. */
+void worker_granted(struct inside *inside, enum refused what, const char *topic, int32_t partition);
 
 /* ---- takeover.c ---- */
 
