@@ -1,0 +1,401 @@
+/*
+ * sim_test.c: the stage against a fake Kafka, by seed (tests/sim/README.md).
+ *
+ *   sim_test                     every seam of a transaction, then random seeds for 30 s
+ *   sim_test --seconds S         so long
+ *   sim_test --seed N [--tell]   one run, with its trace
+ */
+#include "consumer/config.h"
+#include "statemachine/memory.h"
+#include "tests/sim/checks.h"
+#include "tests/sim/fake.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { CALM_BOUND_US = 240 * SECOND, STOP_WITHIN_US = 4500 * MS };
+
+struct options {
+    uint64_t seed;
+    bool one;
+    int64_t seconds;
+    uint64_t steps;
+    bool tell, logs, twice;
+    struct rules rules;
+};
+
+/* ---- the machines that run the stage ---- */
+
+static void set(struct config *config, const char *name, const char *value)
+{
+    struct buffer complaint = {0};
+
+    require(config_set(config, name, value, &complaint));
+    buffer_release(&complaint);
+}
+
+static void make_process(int number, bool is_static, int workers)
+{
+    struct process *process = &world.processes[number];
+    struct config *config = &process->config;
+    char name[32];
+
+    process->number = number;
+    process->worker_count = workers;
+    config_init(config);
+    set(config, "app.id", "sim");
+    snprintf(name, sizeof(name), "p%d", number);
+    set(config, "instance.id", is_static ? name : "");
+    set(config, "input.topics", SENDS "," RECEIPTS);
+    set(config, "outcomes.topic", OUTCOMES);
+    set(config, "dead_letters.topic", LETTERS);
+    set(config, "channels.dir", UPSHOT_SOURCE_DIR "/tests/sim/channels");
+    set(config, "workers", workers == 1 ? "1" : "2");
+    set(config, "commit.interval", "200ms");
+    set(config, "commit.records", world_chance(300) ? "5" : "200");
+    set(config, "idle.after", "2s");
+    set(config, "input.wait.max", "90s");
+    set(config, "session.timeout.ms", "6000");
+    set(config, "heartbeat.interval.ms", "1000");
+}
+
+static void supervise(void *context, int64_t number)
+{
+    for (int i = 0; i < world.process_count; i++) {
+        struct process *process = &world.processes[i];
+        if (process->exited && atomic_load(&process->stage->code) == 0) {
+            check_left(process);
+            process->exited = false;
+        }
+        if (process->wanted && !process->alive)
+            process_start(process);
+    }
+    world_after(world_between(300 * MS, 700 * MS), NULL, supervise, context, number);
+}
+
+static void start_again(void *context, int64_t number)
+{
+    struct process *process = context;
+
+    (void)number;
+    process->wanted = true;
+}
+
+static void stop_at_last(void *context, int64_t number)
+{
+    struct process *process = context;
+
+    if (process->alive && process->incarnation == (uint32_t)number)
+        process_kill(process);
+}
+
+static void terminate(struct process *process)
+{
+    if (!process->alive)
+        return;
+    process_stop(process);
+    world_after(STOP_WITHIN_US, NULL, stop_at_last, process, process->incarnation);
+}
+
+/* ---- faults ---- */
+
+static void fault(void *context, int64_t number)
+{
+    struct process *process = &world.processes[world_between(0, world.process_count - 1)];
+    int node = (int)world_between(0, NODES - 1);
+
+    if (world.calm)
+        return;
+    switch (world_between(0, 9)) {
+    case 0:
+    case 1:
+        process_kill(process);
+        if (world_chance(300)) {
+            process->wanted = false;
+            world_after(world_between(SECOND, 15 * SECOND), NULL, start_again, process, 0);
+        }
+        break;
+    case 2:
+        process_pause(process, world_between(100 * MS, 3 * SECOND));
+        break;
+    case 3:
+        process_pause(process, world_between(6 * SECOND, 25 * SECOND));
+        break;
+    case 4:
+        process->cut_until[node] = world.now_us + world_between(SECOND, 20 * SECOND);
+        break;
+    case 5:
+        for (int i = 0; i < NODES; i++)
+            process->cut_until[i] = world.now_us + world_between(SECOND, 20 * SECOND);
+        break;
+    case 6:
+        world.node_down_until[node] = world.now_us + world_between(500 * MS, 20 * SECOND);
+        break;
+    case 7:
+        terminate(process);
+        if (world_chance(400)) {
+            process->wanted = false;
+            world_after(world_between(SECOND, 20 * SECOND), NULL, start_again, process, 0);
+        }
+        break;
+    default:
+        log_compact(broker_log(STATE, (int32_t)world_between(0, load_partitions - 1)));
+    }
+    world_after(world_between(50 * MS, number), NULL, fault, context, number);
+}
+
+static void calm_down(void)
+{
+    world.calm = true;
+    world_trace("calm");
+    for (int i = 0; i < world.process_count; i++) {
+        struct process *process = &world.processes[i];
+        process->wanted = true;
+        if (process->paused_until > world.now_us)
+            process->paused_until = world.now_us + SECOND;
+        memset(process->cut_until, 0, sizeof(process->cut_until));
+    }
+    memset(world.node_down_until, 0, sizeof(world.node_down_until));
+}
+
+/* ---- one run ---- */
+
+static void prepare_world(const struct options *options, uint64_t seed)
+{
+    world_init(seed);
+    world.tell = options->tell;
+    world.logs = options->logs;
+    world.rules = options->rules;
+    if (options->steps > 0)
+        world.steps_max = options->steps;
+}
+
+static void make_world(int processes, bool is_static, int workers)
+{
+    static const char *const inputs[] = {SENDS, RECEIPTS};
+
+    load_partitions = (int32_t)world_between(1, 3);
+    broker_init();
+    broker_topic(SENDS, load_partitions, false);
+    broker_topic(RECEIPTS, load_partitions, false);
+    broker_topic(OUTCOMES, load_partitions, false);
+    broker_topic(LETTERS, load_partitions, false);
+    broker_topic(STATE, load_partitions, true);
+    group_subscribe(inputs, 2);
+    world.facts = (struct topics_facts){.partitions = load_partitions,
+                                        .dead_letter_max_bytes = 1 << 20,
+                                        .output_max_bytes = 1 << 20};
+    world.state_topic = strdup(STATE);
+    world.process_count = processes;
+    for (int i = 0; i < processes; i++) {
+        make_process(i, is_static, workers);
+        world.processes[i].wanted = true;
+    }
+    world_after(0, NULL, supervise, NULL, 0);
+}
+
+/* All is well again: what must hold now, and soon. */
+static void heal_and_check(void)
+{
+    struct lasts expected = {0};
+    int64_t end_us = world.now_us + CALM_BOUND_US;
+    const char *why = "it was never asked";
+
+    calm_down();
+    while (why != NULL) {
+        struct lasts found = {0};
+        if (world.now_us > end_us)
+            world_red_check("alive", "%lld s after the last fault: %s",
+                            (long long)(CALM_BOUND_US / SECOND), why);
+        world_run(world.now_us + 2 * SECOND, NULL);
+        check_outcomes(&found);
+        if (!load_is_over()) {
+            why = "the load is not over";
+        } else {
+            if (expected.count == 0)
+                oracle(&expected);
+            why = check_consumed();
+            if (why == NULL)
+                why = check_counts();
+            if (why == NULL)
+                why = check_verdicts(&expected, &found);
+        }
+        free(found.rows);
+    }
+    /* Some more, in which nothing may change. */
+    world_run(world.now_us + 15 * SECOND, NULL);
+    {
+        struct lasts found = {0};
+        check_outcomes(&found);
+        if ((why = check_verdicts(&expected, &found)) != NULL)
+            world_red_check("verdicts", "%s", why);
+        if ((why = check_counts()) != NULL)
+            world_red_check("counts", "%s", why);
+        free(found.rows);
+    }
+    free(expected.rows);
+    check_idle();
+    for (int i = 0; i < world.process_count; i++) {
+        world.processes[i].wanted = false;
+        process_stop(&world.processes[i]);
+    }
+    world_run(world.now_us + 6 * SECOND, NULL);
+    for (int i = 0; i < world.process_count; i++) {
+        if (world.processes[i].alive)
+            world_red_check("alive", "P%d does not stop", i);
+        check_left(&world.processes[i]);
+    }
+}
+
+static void run_random(const struct options *options, uint64_t seed)
+{
+    static const int chances[] = {0, 2, 10, 30};
+    int64_t length_us, every_us;
+
+    prepare_world(options, seed);
+    make_world((int)world_between(1, 3), world_chance(500), world_chance(700) ? 1 : 2);
+    world.chances = (struct chances){.lost = chances[world_between(0, 3)],
+                                     .answer_lost = chances[world_between(0, 3)],
+                                     .late = chances[world_between(0, 3)],
+                                     .slow = chances[world_between(0, 3)]};
+    length_us = world_between(5 * SECOND, 40 * SECOND);
+    every_us = world_between(200 * MS, 8 * SECOND);
+    load_begin((int)world_between(5, 60), length_us);
+    world_after(world_between(0, every_us), NULL, fault, NULL, every_us);
+    world_run(length_us, NULL);
+    heal_and_check();
+}
+
+/* ---- many runs, each in a process of its own ---- */
+
+struct result {
+    uint64_t trace, steps;
+    unsigned long long memory;
+};
+
+/* False: red. */
+static bool run_apart(const struct options *options, uint64_t seed, struct result *result)
+{
+    int fds[2], status = 0;
+    pid_t child;
+
+    require(pipe(fds) == 0);
+    fflush(stdout);
+    child = fork();
+    require(child >= 0);
+    if (child == 0) {
+        close(fds[0]);
+        run_random(options, seed);
+        *result = (struct result){world.trace, world.steps, checks_of_memory};
+        require(write(fds[1], result, sizeof(*result)) == (ssize_t)sizeof(*result));
+        fflush(stdout);
+        _exit(0);
+    }
+    close(fds[1]);
+    if (read(fds[0], result, sizeof(*result)) != (ssize_t)sizeof(*result))
+        *result = (struct result){0};
+    close(fds[0]);
+    require(waitpid(child, &status, 0) == child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "red: replay it with --seed %" PRIu64 " --tell\n", seed);
+        return false;
+    }
+    return true;
+}
+
+static int run_seeds(const struct options *options)
+{
+    struct timespec now;
+    int64_t end_s, first_s;
+    uint64_t seed = options->seed, runs = 0;
+    struct result result, total = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    first_s = now.tv_sec;
+    end_s = first_s + options->seconds;
+    for (; now.tv_sec < end_s; seed++, runs++) {
+        if (!run_apart(options, seed, &result))
+            return 1;
+        total.steps += result.steps;
+        total.memory += result.memory;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
+    printf("random: %" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " steps, memory compared %llu "
+           "times, all green\n", runs, options->seed, total.steps, total.memory);
+    return 0;
+}
+
+/* ---- words ---- */
+
+static const struct {
+    const char *name;
+    size_t at;
+} rule_names[] = {
+#define RULE(field) {#field, offsetof(struct rules, field)}
+    RULE(epochs_not_fenced),      RULE(generation_not_checked), RULE(lso_ignored),
+    RULE(aborted_visible),        RULE(late_requests_accepted), RULE(unstable_offsets_given),
+    RULE(markers_take_no_offset), RULE(sequences_ignored),      RULE(memory_not_compared),
+#undef RULE
+};
+
+static bool break_rule(struct rules *rules, const char *name)
+{
+    for (size_t i = 0; i < sizeof(rule_names) / sizeof(*rule_names); i++)
+        if (strcmp(rule_names[i].name, name) == 0) {
+            *(bool *)((char *)rules + rule_names[i].at) = true;
+            return true;
+        }
+    return false;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: sim_test [--seed N] [--seconds S] [--steps N] [--tell] [--logs]\n"
+                    "                [--break RULE]...   RULE one of:\n");
+    for (size_t i = 0; i < sizeof(rule_names) / sizeof(*rule_names); i++)
+        fprintf(stderr, "  %s\n", rule_names[i].name);
+    return 2;
+}
+
+int main(int count, char **words)
+{
+    struct options options = {.seconds = 0, .seed = 1};
+    struct result result;
+
+    for (int i = 1; i < count; i++) {
+        const char *next = i + 1 < count ? words[i + 1] : NULL;
+        if (strcmp(words[i], "--tell") == 0) {
+            options.tell = options.logs = true;
+        } else if (strcmp(words[i], "--logs") == 0) {
+            options.logs = true;
+        } else if (next == NULL) {
+            return usage();
+        } else if (strcmp(words[i], "--seed") == 0) {
+            options.seed = strtoull(next, NULL, 10);
+            options.one = true;
+            i++;
+        } else if (strcmp(words[i], "--seconds") == 0) {
+            options.seconds = atoll(next);
+            i++;
+        } else if (strcmp(words[i], "--steps") == 0) {
+            options.steps = strtoull(next, NULL, 10);
+            i++;
+        } else if (strcmp(words[i], "--break") == 0 && break_rule(&options.rules, next)) {
+            i++;
+        } else {
+            return usage();
+        }
+    }
+    if (options.one && options.seconds == 0) {
+        if (!run_apart(&options, options.seed, &result))
+            return 1;
+        printf("seed %" PRIu64 ": trace %016" PRIx64 ", %" PRIu64 " steps, green\n", options.seed,
+               result.trace, result.steps);
+        return 0;
+    }
+    return run_seeds(&options);
+}
