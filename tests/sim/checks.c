@@ -314,7 +314,7 @@ const char *check_consumed(void)
             struct spot place = {.offset = 0};
             broker_decided(names[i], partition, &place);
             for (size_t j = log->count; j-- > 0 && log->entries[j].offset >= place.offset;)
-                if (!log->entries[j].marker && log->entries[j].fate != FATE_ABORTED) {
+                if (!log->entries[j].marker && broker_fate(&log->entries[j]) != FATE_ABORTED) {
                     snprintf(why, sizeof(why), "%s/%d is read to %" PRId64 " of %" PRId64, names[i],
                              partition, place.offset, log->next);
                     return why;

@@ -107,7 +107,7 @@ struct request {
     void (*answer)(struct request *request); /* at the client; error _TRANSPORT: nobody knows */
     bool answered_later;                     /* serve() has kept it */
     bool given_up;                           /* the client knows of no answer any more */
-    rd_kafka_resp_err_t error;
+    rd_kafka_resp_err_t error, told;
     void *context;
     int64_t number;
     /* arguments and results */

@@ -214,6 +214,8 @@ static void fetched(struct request *request)
             message->said.err = RD_KAFKA_RESP_ERR__PARTITION_EOF;
             message->said.offset = lane->position;
             lane->eof_told = lane->position;
+            world_trace("P%d end of %s/%d at %lld", client->process->number, lane->topic,
+                        lane->partition, (long long)lane->position);
             queue_put(&lane->queue, message);
         }
         for (size_t i = 0; i < request->entry_count; i++) {
@@ -658,6 +660,8 @@ static void serve_watermarks(struct request *request)
 {
     request->offset = 0;
     request->end = request->stable ? log_stable(request->log) : request->log->next;
+    world_trace("%s/%d ends at %lld", request->log->topic, request->log->partition,
+                (long long)request->end);
 }
 
 rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *handle, const char *topic,

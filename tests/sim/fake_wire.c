@@ -44,7 +44,6 @@ static bool cut_off(const struct request *request)
 static void heard(void *context, int64_t number)
 {
     struct request *request = context;
-    rd_kafka_resp_err_t served = request->error;
 
     if (!there(request))
         return;
@@ -54,8 +53,6 @@ static void heard(void *context, int64_t number)
                 rd_kafka_err2name(request->error));
     if (request->answer != NULL)
         request->answer(request);
-    if (number == 1)
-        request->error = served;
 }
 
 static void break_connection(struct request *request, int64_t after_us)
@@ -92,6 +89,7 @@ static void arrive(void *context, int64_t number)
             break_connection(request, world_between(MS, 500 * MS));
         return;
     }
+    request->error = RD_KAFKA_RESP_ERR_NO_ERROR;
     request->serve(request);
     if (strcmp(request->what, "Fetch") != 0)
         world_trace("broker serves P%d %s %s%s", request->process->number, request->what,
@@ -158,6 +156,7 @@ void request_send(struct request *request)
 static void asked(struct request *request)
 {
     request->number = 1;
+    request->told = request->error; /* a late one may be served yet */
     fiber_wake(request->context);
 }
 
@@ -169,5 +168,6 @@ bool request_ask(struct request *request, int64_t until_us)
     while (request->number == 0 && world.now_us < until_us)
         fiber_wait(until_us);
     request->answer = NULL;
+    request->error = request->told;
     return request->number != 0;
 }

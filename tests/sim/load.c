@@ -139,7 +139,7 @@ uint64_t load_visible(const char *topic, int32_t partition)
     uint64_t count = 0;
 
     for (size_t i = 0; i < log->count; i++)
-        count += !log->entries[i].marker && log->entries[i].fate != FATE_ABORTED;
+        count += !log->entries[i].marker && broker_fate(&log->entries[i]) != FATE_ABORTED;
     return count;
 }
 
@@ -193,7 +193,8 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
 
 static const struct entry *next_visible(const struct log *log, size_t *at)
 {
-    while (*at < log->count && (log->entries[*at].marker || log->entries[*at].fate == FATE_ABORTED))
+    while (*at < log->count &&
+           (log->entries[*at].marker || broker_fate(&log->entries[*at]) == FATE_ABORTED))
         ++*at;
     return *at < log->count ? &log->entries[*at] : NULL;
 }

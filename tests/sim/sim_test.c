@@ -270,15 +270,121 @@ static void run_random(const struct options *options, uint64_t seed)
     heal_and_check();
 }
 
+/* ---- every seam of one transaction ---- */
+
+enum deed { DEED_NONE, DEED_CRASH, DEED_CRASH_LONG, DEED_SLEEP, DEED_SLEEP_LONG, DEED_COUNT };
+enum other {
+    OTHER_ABSENT,
+    OTHER_RUNS,
+    OTHER_IN_TRANSACTION, /* sleeps within one of its own, past its session */
+    OTHER_RESTORES,       /* has just started */
+    OTHER_ZOMBIE,         /* sleeps, and wakes after its transaction was aborted for it */
+    OTHER_COUNT,
+};
+
+static const char *const deed_words[] = {"nothing", "crash", "crash, back late", "sleep",
+                                         "long sleep"};
+static const char *const other_words[] = {"absent", "running", "in a transaction", "restoring",
+                                          "a zombie"};
+
+/* What happens to process 0 in its third transaction, and what process 1 does meanwhile. */
+struct plan {
+    enum deed deed;
+    int seam;    /* at which the deed is done */
+    int request; /* or: which request of it has another fate, -1: none */
+    enum wire_fate fate;
+    enum other other;
+    bool is_static;
+};
+
+static struct plan plan;
+static bool in_window, window_over, other_sleeps;
+static int window_seams, window_requests, seams_after;
+
+static void open_window(void)
+{
+    struct process *other = &world.processes[1];
+
+    in_window = true;
+    if (plan.other == OTHER_RESTORES) {
+        process_kill(other);
+        process_start(other);
+    }
+}
+
+static bool plan_at_seam(struct process *process, const char *what)
+{
+    if (process->number == 1 && plan.other == OTHER_IN_TRANSACTION && in_window &&
+        !other_sleeps && strcmp(what, "offsets added") == 0) {
+        other_sleeps = true;
+        process_pause(process, 9 * SECOND);
+    }
+    if (process->number != 0 || window_over)
+        return false;
+    if (!in_window && process->transactions == 2 && strcmp(what, "begin_transaction") == 0)
+        open_window();
+    if (!in_window)
+        return false;
+    if (strcmp(what, "commit_transaction returns") == 0 || seams_after > 0)
+        window_over = ++seams_after > 3;
+    if (window_seams++ != plan.seam)
+        return false;
+    switch (plan.deed) {
+    case DEED_NONE:
+    case DEED_COUNT:
+        break;
+    case DEED_CRASH:
+        return true;
+    case DEED_CRASH_LONG:
+        process->wanted = false;
+        world_after(9 * SECOND, NULL, start_again, process, 0);
+        return true;
+    case DEED_SLEEP:
+        process_pause(process, 9 * SECOND);
+        break;
+    case DEED_SLEEP_LONG:
+        process_pause(process, 25 * SECOND);
+        break;
+    }
+    return false;
+}
+
+static bool plan_at_request(struct process *process, const char *what, int *fate)
+{
+    if (process->number != 0 || !in_window || window_over || strcmp(what, "Fetch") == 0)
+        return false;
+    if (window_requests++ != plan.request)
+        return false;
+    *fate = plan.fate;
+    return true;
+}
+
+static void run_plan(const struct options *options)
+{
+    prepare_world(options, 7);
+    make_world(plan.other == OTHER_ABSENT ? 1 : 2, plan.is_static, 1);
+    world.at_seam = plan_at_seam;
+    world.at_request = plan_at_request;
+    load_begin(20, 12 * SECOND);
+    if (plan.other == OTHER_ZOMBIE) {
+        world_run(3 * SECOND, NULL);
+        process_pause(&world.processes[1], 30 * SECOND);
+    }
+    world_run(40 * SECOND, NULL);
+    heal_and_check();
+}
+
 /* ---- many runs, each in a process of its own ---- */
 
 struct result {
     uint64_t trace, steps;
     unsigned long long memory;
+    int seams, requests;
 };
 
 /* False: red. */
-static bool run_apart(const struct options *options, uint64_t seed, struct result *result)
+static bool run_apart(const struct options *options, const struct plan *planned, uint64_t seed,
+                      struct result *result)
 {
     int fds[2], status = 0;
     pid_t child;
@@ -289,8 +395,14 @@ static bool run_apart(const struct options *options, uint64_t seed, struct resul
     require(child >= 0);
     if (child == 0) {
         close(fds[0]);
-        run_random(options, seed);
-        *result = (struct result){world.trace, world.steps, checks_of_memory};
+        if (planned != NULL) {
+            plan = *planned;
+            run_plan(options);
+        } else {
+            run_random(options, seed);
+        }
+        *result = (struct result){world.trace, world.steps, checks_of_memory, window_seams,
+                                  window_requests};
         require(write(fds[1], result, sizeof(*result)) == (ssize_t)sizeof(*result));
         fflush(stdout);
         _exit(0);
@@ -300,11 +412,52 @@ static bool run_apart(const struct options *options, uint64_t seed, struct resul
         *result = (struct result){0};
     close(fds[0]);
     require(waitpid(child, &status, 0) == child);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    if (planned != NULL)
+        fprintf(stderr, "red: replay it with --plan %d,%d,%d,%d,%d,%d --tell   (%s at seam %d, or "
+                "request %d has fate %d; the other is %s; %s)\n", planned->deed, planned->seam,
+                planned->request, planned->fate, planned->other, planned->is_static,
+                deed_words[planned->deed], planned->seam, planned->request, planned->fate,
+                other_words[planned->other], planned->is_static ? "static" : "dynamic");
+    else
         fprintf(stderr, "red: replay it with --seed %" PRIu64 " --tell\n", seed);
-        return false;
+    return false;
+}
+
+/* Every seam x what happens there, every request x its fate; x the other's state, x membership. */
+static int run_plans(const struct options *options)
+{
+    struct result result, total = {0};
+    unsigned runs = 0;
+
+    for (int i = 0; i < OTHER_COUNT * 2; i++) {
+        struct plan base = {.seam = -1, .request = -1, .other = (enum other)(i / 2),
+                            .is_static = i % 2 != 0};
+        struct plan next = base;
+        if (!run_apart(options, &base, 0, &result))
+            return 1;
+        total = result;
+        for (int j = 0; j < total.seams * (DEED_COUNT - 1); j++, runs++) {
+            next = base;
+            next.seam = j / (DEED_COUNT - 1);
+            next.deed = (enum deed)(1 + j % (DEED_COUNT - 1));
+            if (!run_apart(options, &next, 0, &result))
+                return 1;
+        }
+        for (int j = 0; j < total.requests * 3; j++, runs++) {
+            next = base;
+            next.request = j / 3;
+            next.fate = (enum wire_fate)(WIRE_LOST + j % 3);
+            if (!run_apart(options, &next, 0, &result))
+                return 1;
+        }
+        printf("exhaustive: the other %s, %s: %d seams, %d requests\n", other_words[base.other],
+               base.is_static ? "static" : "dynamic", total.seams, total.requests);
+        fflush(stdout);
     }
-    return true;
+    printf("exhaustive: %u runs, all green\n", runs);
+    return 0;
 }
 
 static int run_seeds(const struct options *options)
@@ -318,7 +471,7 @@ static int run_seeds(const struct options *options)
     first_s = now.tv_sec;
     end_s = first_s + options->seconds;
     for (; now.tv_sec < end_s; seed++, runs++) {
-        if (!run_apart(options, seed, &result))
+        if (!run_apart(options, NULL, seed, &result))
             return 1;
         total.steps += result.steps;
         total.memory += result.memory;
@@ -363,8 +516,10 @@ static int usage(void)
 
 int main(int count, char **words)
 {
-    struct options options = {.seconds = 0, .seed = 1};
+    struct options options = {.seconds = 30, .seed = 1};
+    struct plan planned = {0};
     struct result result;
+    bool one_plan = false, seeds_only = false;
 
     for (int i = 1; i < count; i++) {
         const char *next = i + 1 < count ? words[i + 1] : NULL;
@@ -380,6 +535,18 @@ int main(int count, char **words)
             i++;
         } else if (strcmp(words[i], "--seconds") == 0) {
             options.seconds = atoll(next);
+            seeds_only = true;
+            i++;
+        } else if (strcmp(words[i], "--plan") == 0) {
+            int deed, fate, other, is_static;
+            if (sscanf(next, "%d,%d,%d,%d,%d,%d", &deed, &planned.seam, &planned.request, &fate,
+                       &other, &is_static) != 6)
+                return usage();
+            planned.deed = (enum deed)deed;
+            planned.fate = (enum wire_fate)fate;
+            planned.other = (enum other)other;
+            planned.is_static = is_static != 0;
+            one_plan = true;
             i++;
         } else if (strcmp(words[i], "--steps") == 0) {
             options.steps = strtoull(next, NULL, 10);
@@ -390,12 +557,14 @@ int main(int count, char **words)
             return usage();
         }
     }
-    if (options.one && options.seconds == 0) {
-        if (!run_apart(&options, options.seed, &result))
+    if (one_plan || (options.one && !seeds_only)) {
+        if (!run_apart(&options, one_plan ? &planned : NULL, options.seed, &result))
             return 1;
         printf("seed %" PRIu64 ": trace %016" PRIx64 ", %" PRIu64 " steps, green\n", options.seed,
                result.trace, result.steps);
         return 0;
     }
+    if (!seeds_only && run_plans(&options) != 0)
+        return 1;
     return run_seeds(&options);
 }

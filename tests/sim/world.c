@@ -16,6 +16,13 @@
 #include <xxhash.h>
 
 #if defined(__SANITIZE_ADDRESS__)
+#define FIBERS_ARE_TOLD 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FIBERS_ARE_TOLD 1
+#endif
+#endif
+#if defined(FIBERS_ARE_TOLD)
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -55,9 +62,11 @@ struct fiber {
 
 static struct fiber *running;
 static ucontext_t scheduler;
+#if defined(FIBERS_ARE_TOLD)
 static void *scheduler_fake_stack;
 static const void *scheduler_stack;
 static size_t scheduler_stack_size;
+#endif
 static struct fiber *pipe_waits[PIPES_MAX]; /* by descriptor */
 static bool pipe_full[PIPES_MAX];
 
@@ -237,11 +246,11 @@ struct process *process_now(void)
 static void switch_to(struct fiber *fiber)
 {
     running = fiber;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FIBERS_ARE_TOLD)
     __sanitizer_start_switch_fiber(&scheduler_fake_stack, fiber->stack, STACK_SIZE);
 #endif
     swapcontext(&scheduler, &fiber->context);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FIBERS_ARE_TOLD)
     __sanitizer_finish_switch_fiber(scheduler_fake_stack, NULL, NULL);
 #endif
     running = NULL;
@@ -251,14 +260,14 @@ static void switch_to(struct fiber *fiber)
 static void switch_back(bool forever)
 {
     struct fiber *fiber = running;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FIBERS_ARE_TOLD)
     __sanitizer_start_switch_fiber(forever ? NULL : &fiber->fake_stack, scheduler_stack,
                                    scheduler_stack_size);
 #else
     (void)forever;
 #endif
     swapcontext(&fiber->context, &scheduler);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FIBERS_ARE_TOLD)
     __sanitizer_finish_switch_fiber(fiber->fake_stack, &scheduler_stack, &scheduler_stack_size);
 #endif
 }
@@ -293,7 +302,7 @@ void fiber_wake(struct fiber *fiber)
 
 static void body(void)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FIBERS_ARE_TOLD)
     __sanitizer_finish_switch_fiber(NULL, &scheduler_stack, &scheduler_stack_size);
 #endif
     struct process *process = running->process;
