@@ -288,13 +288,11 @@ static void mark_log(struct log *log, int64_t producer, int16_t epoch, bool comm
         known->epoch = epoch;
         known->last_sequence = -1;
     }
-    if (!world.rules.markers_take_no_offset)
-        append(log, (struct entry){.marker = true,
-                                   .fate = commit ? FATE_COMMITTED : FATE_ABORTED,
-                                   .producer = producer,
-                                   .epoch = epoch,
-                                   .timestamp_ms = world_wall_ms()});
-    log->version++;
+    append(log, (struct entry){.marker = true,
+                               .fate = commit ? FATE_COMMITTED : FATE_ABORTED,
+                               .producer = producer,
+                               .epoch = epoch,
+                               .timestamp_ms = world_wall_ms()});
 }
 
 static void write_marker(void *context, int64_t number)

@@ -47,7 +47,6 @@ struct rules {
     bool aborted_visible;
     bool late_requests_accepted; /* no verification of KIP-890, as before Kafka 3.6 */
     bool unstable_offsets_given;
-    bool markers_take_no_offset;
     bool sequences_ignored;
     bool memory_not_compared; /* none of the broker's: the checker sleeps */
 };
