@@ -107,6 +107,8 @@ struct request {
     void (*answer)(struct request *request); /* at the client; error _TRANSPORT: nobody knows */
     bool answered_later;                     /* serve() has kept it */
     bool given_up;                           /* the client knows of no answer any more */
+    bool arrived;
+    struct request *next_late;
     rd_kafka_resp_err_t error, told;
     void *context;
     int64_t number;
@@ -158,6 +160,7 @@ enum txn_call {
 struct lane_out {
     struct log *log;
     struct list waiting; /* not sent, or sent and not answered: the first `sent` of them */
+    struct list left;    /* of an aborted transaction; see leave_behind() */
     size_t sent;
     int32_t sequence; /* of the next new batch */
     int32_t sent_sequence;
@@ -199,6 +202,7 @@ struct client {
     char name[64];
     bool destroyed;
     int64_t last_served[NODES], last_answered[NODES];
+    struct request *late[NODES]; /* on their way, long after their connection broke */
     bool committed_only;
     struct fiber *caller; /* waits in a call for something to change */
 

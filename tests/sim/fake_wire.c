@@ -1,9 +1,15 @@
 /*
  * fake_wire.c: requests on their way to a broker and back.
  *
- * Requests of one client to one broker arrive in the order in which they were sent, unless their
- * connection broke: then the client only knows that (_TRANSPORT), while the request was lost, or
- * was served with nobody there for the answer, or arrives late, even after its sender's death.
+ * Requests of one client to one broker arrive in the order in which they were sent. Where their
+ * connection broke, the client only knows that (_TRANSPORT), while the request was lost, or was
+ * served with nobody there for the answer, or arrives late: before the same client's next one, or,
+ * where there is none because it died or was destroyed, at any time, its successor's included.
+ *
+ * That a broker serves what an old connection brought before what the same client's new one brings
+ * is an assumption. Without it (late_copies) a commit that was sent twice ends the transaction
+ * after the one it was meant for, and nothing a client of transaction.version 0 does helps: that is
+ * what part 2 of KIP-890 is for, which librdkafka does not speak.
  */
 #include "statemachine/memory.h"
 #include "tests/sim/fake.h"
@@ -84,6 +90,9 @@ static void arrive(void *context, int64_t number)
     struct request *request = context;
 
     (void)number;
+    if (request->arrived)
+        return;
+    request->arrived = true;
     if (world.node_down_until[request->node] > world.now_us) {
         if (!request->given_up)
             break_connection(request, world_between(MS, 500 * MS));
@@ -96,6 +105,19 @@ static void arrive(void *context, int64_t number)
                     rd_kafka_err2name(request->error), request->given_up ? " unheard" : "");
     if (!request->answered_later)
         request_answer(request);
+}
+
+/* Late, but before what the same client sends there next. */
+static void hurry(struct client *client, int node, int64_t *at_us)
+{
+    struct request *late = client->late[node];
+
+    if (world.rules.late_copies)
+        return;
+    client->late[node] = NULL;
+    for (; late != NULL; late = late->next_late)
+        if (!late->arrived)
+            world_at((*at_us)++, NULL, arrive, late, 0);
 }
 
 static int draw(const struct request *request)
@@ -129,6 +151,10 @@ void request_send(struct request *request)
     at_us = world.now_us + delay_us;
     if (at_us <= client->last_served[request->node])
         at_us = client->last_served[request->node] + 1;
+    if (!cut_off(request)) {
+        hurry(client, request->node, &at_us);
+        client->last_served[request->node] = at_us - 1;
+    }
     world_trace("P%d > %s%s", request->process->number, request->what,
                 fate == WIRE_LOST          ? " (lost)"
                 : fate == WIRE_ANSWER_LOST ? " (answer lost)"
@@ -146,6 +172,8 @@ void request_send(struct request *request)
         break_connection(request, world_between(MS, 1500 * MS));
         world_after(world_between(20 * MS, 200 * MS) * (world_chance(300) ? 150 : 1), NULL, arrive,
                     request, 0);
+        request->next_late = client->late[request->node];
+        client->late[request->node] = request;
         break;
     default:
         client->last_served[request->node] = at_us;

@@ -256,7 +256,7 @@ static void heal_and_check(void)
 
 static void run_random(const struct options *options, uint64_t seed)
 {
-    static const int chances[] = {0, 2, 10, 30};
+    static const int chances[] = {0, 2, 10, 40};
     int64_t length_us, every_us;
 
     prepare_world(options, seed);
@@ -493,10 +493,8 @@ static const struct {
     const char *name;
     size_t at;
 } rule_names[] = {
-#define RULE(field) {#field, offsetof(struct rules, field)}
-    RULE(epochs_not_fenced),      RULE(generation_not_checked), RULE(lso_ignored),
-    RULE(aborted_visible),        RULE(late_requests_accepted), RULE(unstable_offsets_given),
-    RULE(sequences_ignored),           RULE(memory_not_compared),
+#define RULE(name) {#name, offsetof(struct rules, name)},
+#include "tests/sim/rules.def"
 #undef RULE
 };
 

@@ -39,16 +39,11 @@ struct process {
     long transactions; /* begun */
 };
 
-/* Rules of the world that can be broken on purpose, to see that the checks notice. */
+/* Which of them are broken. */
 struct rules {
-    bool epochs_not_fenced;
-    bool generation_not_checked;
-    bool lso_ignored;
-    bool aborted_visible;
-    bool late_requests_accepted; /* no verification of KIP-890, as before Kafka 3.6 */
-    bool unstable_offsets_given;
-    bool sequences_ignored;
-    bool memory_not_compared; /* none of the broker's: the checker sleeps */
+#define RULE(name) bool name;
+#include "tests/sim/rules.def"
+#undef RULE
 };
 
 /* How likely something goes wrong, in thousandths of requests. */
