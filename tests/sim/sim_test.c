@@ -1,7 +1,8 @@
 /*
  * sim_test.c: the stage against a fake Kafka, by seed (tests/sim/README.md).
  *
- *   sim_test                     every seam of a transaction, then random seeds for 30 s
+ *   sim_test                     every seam of a transaction, then random seeds for 30 s; whether a
+ *                                seed replays, and whether all of seen.def has happened
  *   sim_test --plans             the first alone
  *   sim_test --seconds S         random seeds alone, so long
  *   sim_test --seeds N           random seeds alone, so many; --seed says which is the first
@@ -41,7 +42,7 @@ static void set(struct config *config, const char *name, const char *value)
     buffer_release(&complaint);
 }
 
-static void make_process(int number, bool is_static, int workers)
+static void make_process(int number, int instance, bool is_static, int workers)
 {
     struct process *process = &world.processes[number];
     struct config *config = &process->config;
@@ -51,7 +52,7 @@ static void make_process(int number, bool is_static, int workers)
     process->worker_count = workers;
     config_init(config);
     set(config, "app.id", "sim");
-    snprintf(name, sizeof(name), "p%d", number);
+    snprintf(name, sizeof(name), "p%d", instance);
     set(config, "instance.id", is_static ? name : "");
     set(config, "input.topics", SENDS "," RECEIPTS);
     set(config, "outcomes.topic", OUTCOMES);
@@ -85,7 +86,8 @@ static void start_again(void *context, int64_t number)
     struct process *process = context;
 
     (void)number;
-    process->wanted = true;
+    if (!world.calm)
+        process->wanted = true;
 }
 
 static void stop_at_last(void *context, int64_t number)
@@ -113,6 +115,11 @@ static void fault(void *context, int64_t number)
 
     if (world.calm)
         return;
+    if (process->is_twin && !process->wanted) {
+        process->wanted = true;
+        world_after(world_between(50 * MS, number), NULL, fault, context, number);
+        return;
+    }
     switch (world_between(0, 9)) {
     case 0:
     case 1:
@@ -157,7 +164,9 @@ static void calm_down(void)
     world_trace("calm");
     for (int i = 0; i < world.process_count; i++) {
         struct process *process = &world.processes[i];
-        process->wanted = true;
+        process->wanted = !process->is_twin;
+        if (process->is_twin)
+            process_kill(process);
         if (process->paused_until > world.now_us)
             process->paused_until = world.now_us + SECOND;
         memset(process->cut_until, 0, sizeof(process->cut_until));
@@ -177,7 +186,7 @@ static void prepare_world(const struct options *options, uint64_t seed)
         world.steps_max = options->steps;
 }
 
-static void make_world(int processes, bool is_static, int workers)
+static void make_world(int processes, bool is_static, int workers, bool twin)
 {
     static const char *const inputs[] = {SENDS, RECEIPTS};
 
@@ -195,8 +204,12 @@ static void make_world(int processes, bool is_static, int workers)
     world.state_topic = strdup(STATE);
     world.process_count = processes;
     for (int i = 0; i < processes; i++) {
-        make_process(i, is_static, workers);
+        make_process(i, i, is_static, workers);
         world.processes[i].wanted = true;
+    }
+    if (twin) {
+        make_process(processes, 0, is_static, workers);
+        world.processes[world.process_count++].is_twin = true;
     }
     world_after(0, NULL, supervise, NULL, 0);
 }
@@ -250,7 +263,8 @@ static void heal_and_check(void)
     for (int i = 0; i < world.process_count; i++) {
         if (world.processes[i].alive)
             world_red_check("alive", "P%d does not stop", i);
-        check_left(&world.processes[i]);
+        if (world.processes[i].exited)
+            check_left(&world.processes[i]);
     }
 }
 
@@ -258,9 +272,12 @@ static void run_random(const struct options *options, uint64_t seed)
 {
     static const int chances[] = {0, 2, 10, 40};
     int64_t length_us, every_us;
+    bool is_static;
 
     prepare_world(options, seed);
-    make_world((int)world_between(1, 3), world_chance(500), world_chance(700) ? 1 : 2);
+    is_static = world_chance(500);
+    make_world((int)world_between(1, 3), is_static, world_chance(700) ? 1 : 2,
+               is_static && world_chance(150));
     world.chances = (struct chances){.lost = chances[world_between(0, 3)],
                                      .answer_lost = chances[world_between(0, 3)],
                                      .late = chances[world_between(0, 3)],
@@ -290,7 +307,7 @@ static const char *const deed_words[] = {"nothing", "crash", "crash, back late",
 static const char *const other_words[] = {"absent", "running", "in a transaction", "restoring",
                                           "a zombie"};
 
-/* What happens to process 0 in its third transaction, and what process 1 does meanwhile. */
+/* What happens to process 0 in one of its transactions, and what process 1 does meanwhile. */
 struct plan {
     enum deed deed;
     int seam;    /* at which the deed is done */
@@ -298,6 +315,7 @@ struct plan {
     enum wire_fate fate;
     enum other other;
     bool is_static;
+    bool late; /* not the third one, but one of deadlines alone, when the inputs are silent */
 };
 
 static struct plan plan;
@@ -324,7 +342,8 @@ static bool plan_at_seam(struct process *process, const char *what)
     }
     if (process->number != 0 || window_over)
         return false;
-    if (!in_window && process->transactions == 2 && strcmp(what, "begin_transaction") == 0)
+    if (!in_window && strcmp(what, "begin_transaction") == 0 &&
+        (plan.late ? load_is_over() : process->transactions == 2))
         open_window();
     if (!in_window)
         return false;
@@ -365,7 +384,7 @@ static bool plan_at_request(struct process *process, const char *what, int *fate
 static void run_plan(const struct options *options)
 {
     prepare_world(options, 7);
-    make_world(plan.other == OTHER_ABSENT ? 1 : 2, plan.is_static, 1);
+    make_world(plan.other == OTHER_ABSENT ? 1 : 2, plan.is_static, 1, false);
     world.at_seam = plan_at_seam;
     world.at_request = plan_at_request;
     load_begin(20, 12 * SECOND);
@@ -383,7 +402,10 @@ struct result {
     uint64_t trace, steps;
     unsigned long long memory;
     int seams, requests;
+    unsigned seen[SEEN_COUNT];
 };
+
+static unsigned long long seen[SEEN_COUNT]; /* by all runs */
 
 /* False: red. */
 static bool run_apart(const struct options *options, const struct plan *planned, uint64_t seed,
@@ -404,8 +426,12 @@ static bool run_apart(const struct options *options, const struct plan *planned,
         } else {
             run_random(options, seed);
         }
-        *result = (struct result){world.trace, world.steps, checks_of_memory, window_seams,
-                                  window_requests};
+        *result = (struct result){.trace = world.trace,
+                                  .steps = world.steps,
+                                  .memory = checks_of_memory,
+                                  .seams = window_seams,
+                                  .requests = window_requests};
+        memcpy(result->seen, world.seen, sizeof(result->seen));
         require(write(fds[1], result, sizeof(*result)) == (ssize_t)sizeof(*result));
         fflush(stdout);
         _exit(0);
@@ -414,13 +440,15 @@ static bool run_apart(const struct options *options, const struct plan *planned,
     if (read(fds[0], result, sizeof(*result)) != (ssize_t)sizeof(*result))
         *result = (struct result){0};
     close(fds[0]);
+    for (size_t i = 0; i < SEEN_COUNT; i++)
+        seen[i] += result->seen[i];
     require(waitpid(child, &status, 0) == child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
     if (planned != NULL)
-        fprintf(stderr, "red: replay it with --plan %d,%d,%d,%d,%d,%d --tell   (%s at seam %d, or "
+        fprintf(stderr, "red: replay it with --plan %d,%d,%d,%d,%d,%d,%d --tell   (%s at seam %d, or "
                 "request %d has fate %d; the other is %s; %s)\n", planned->deed, planned->seam,
-                planned->request, planned->fate, planned->other, planned->is_static,
+                planned->request, planned->fate, planned->other, planned->is_static, planned->late,
                 deed_words[planned->deed], planned->seam, planned->request, planned->fate,
                 other_words[planned->other], planned->is_static ? "static" : "dynamic");
     else
@@ -434,9 +462,12 @@ static int run_plans(const struct options *options)
     struct result result, total = {0};
     unsigned runs = 0;
 
-    for (int i = 0; i < OTHER_COUNT * 2; i++) {
-        struct plan base = {.seam = -1, .request = -1, .other = (enum other)(i / 2),
-                            .is_static = i % 2 != 0};
+    for (int i = 0; i < OTHER_COUNT * 4; i++) {
+        struct plan base = {.seam = -1,
+                            .request = -1,
+                            .other = (enum other)(i / 4),
+                            .is_static = i % 2 != 0,
+                            .late = i % 4 >= 2};
         struct plan next = base;
         if (!run_apart(options, &base, 0, &result))
             return 1;
@@ -455,8 +486,23 @@ static int run_plans(const struct options *options)
             if (!run_apart(options, &next, 0, &result))
                 return 1;
         }
-        printf("exhaustive: the other %s, %s: %d seams, %d requests\n", other_words[base.other],
-               base.is_static ? "static" : "dynamic", total.seams, total.requests);
+        /* A sleeper that has lost its partitions, and whose last requests come late. */
+        for (int j = 0; base.other == OTHER_RUNS && !base.late && j < total.seams * total.requests; j++, runs++) {
+            next = base;
+            next.deed = DEED_SLEEP;
+            next.seam = j / total.requests;
+            next.request = j % total.requests;
+            next.fate = WIRE_LATE;
+            if (!run_apart(options, &next, 0, &result))
+                return 1;
+        }
+        printf("exhaustive: the other %s, %s%s: %d seams, %d requests\n", other_words[base.other],
+               base.is_static ? "static" : "dynamic", base.late ? ", deadlines alone" : "",
+               total.seams, total.requests);
+        if (total.seams < 15 || total.requests < 5) {
+            fprintf(stderr, "red: there was no such transaction\n");
+            return 1;
+        }
         fflush(stdout);
     }
     printf("exhaustive: %u runs, all green\n", runs);
@@ -485,6 +531,38 @@ static int run_seeds(const struct options *options)
     printf("random: %" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " steps, memory compared %llu "
            "times, all green\n", runs, options->seed, total.steps, total.memory);
     return 0;
+}
+
+/* A run in which nothing happens proves nothing. False: something is missing. */
+static bool tell_seen(void)
+{
+    static const char *const words[] = {
+#define SEEN(field, event, text) #field,
+#include "tests/sim/seen.def"
+#undef SEEN
+    };
+    bool all = true;
+
+    printf("seen:");
+    for (size_t i = 0; i < SEEN_COUNT; i++) {
+        printf(" %s %llu%s", words[i], seen[i], i + 1 < SEEN_COUNT ? "," : "\n");
+        all = all && seen[i] > 0;
+    }
+    return all;
+}
+
+/* The same seed gives the same steps, or a red one could not be looked at. */
+static bool seeds_replay(const struct options *options)
+{
+    struct result first, second;
+
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        if (!run_apart(options, NULL, seed, &first) || !run_apart(options, NULL, seed, &second) ||
+            first.trace != second.trace || first.steps != second.steps) {
+            fprintf(stderr, "red: seed %" PRIu64 " is not the same twice\n", seed);
+            return false;
+        }
+    return true;
 }
 
 /* ---- words ---- */
@@ -548,14 +626,15 @@ int main(int count, char **words)
             seeds_only = true;
             i++;
         } else if (strcmp(words[i], "--plan") == 0) {
-            int deed, fate, other, is_static;
-            if (sscanf(next, "%d,%d,%d,%d,%d,%d", &deed, &planned.seam, &planned.request, &fate,
-                       &other, &is_static) != 6)
+            int deed, fate, other, is_static, late;
+            if (sscanf(next, "%d,%d,%d,%d,%d,%d,%d", &deed, &planned.seam, &planned.request, &fate,
+                       &other, &is_static, &late) != 7)
                 return usage();
             planned.deed = (enum deed)deed;
             planned.fate = (enum wire_fate)fate;
             planned.other = (enum other)other;
             planned.is_static = is_static != 0;
+            planned.late = late != 0;
             one_plan = true;
             i++;
         } else if (strcmp(words[i], "--steps") == 0) {
@@ -576,5 +655,14 @@ int main(int count, char **words)
     }
     if (!seeds_only && run_plans(&options) != 0)
         return 1;
-    return plans_only ? 0 : run_seeds(&options);
+    if (plans_only)
+        return 0;
+    if (!seeds_only && !seeds_replay(&options))
+        return 1;
+    if (run_seeds(&options) != 0)
+        return 1;
+    if (tell_seen() || seeds_only)
+        return 0;
+    fprintf(stderr, "red: something never happened\n");
+    return 1;
 }

@@ -93,6 +93,21 @@ int64_t world_between(int64_t least, int64_t most)
     return random_between(&world.random, least, most);
 }
 
+static void note_seen(const char *event, const char *line)
+{
+    static const struct {
+        const char *event, *words;
+    } rows[] = {
+#define SEEN(field, event_word, words_text) {event_word, words_text},
+#include "tests/sim/seen.def"
+#undef SEEN
+    };
+
+    for (size_t i = 0; i < SEEN_COUNT; i++)
+        if (strcmp(rows[i].event, event) == 0 && strstr(line, rows[i].words) != NULL)
+            world.seen[i]++;
+}
+
 void world_trace(const char *format, ...)
 {
     char line[512];
@@ -106,6 +121,7 @@ void world_trace(const char *format, ...)
         size = sizeof(line) - 1;
     world.trace = XXH3_64bits_withSeed(line, (size_t)size, world.trace ^ (uint64_t)world.now_us);
     world.steps++;
+    note_seen("", line);
     if (world.tell)
         printf("%10.3f %s\n", (double)world.now_us / 1000.0, line);
     if (world.steps > world.steps_max)
@@ -479,6 +495,7 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
     world.trace = XXH3_64bits_withSeed(event, strlen(event), world.trace);
+    note_seen(event, line);
     if (world.logs)
         printf("%10.3f     P%d: %s %s\n", (double)world.now_us / 1000.0,
                running == NULL ? -1 : running->process->number, event, line);

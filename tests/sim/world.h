@@ -31,7 +31,8 @@ struct process {
     struct worker workers[WORKERS_MAX];
     struct fiber *fibers[WORKERS_MAX];
     int worker_count;
-    bool wanted; /* the supervisor starts it again */
+    bool wanted;  /* the supervisor starts it again */
+    bool is_twin; /* has the instance.id of process 0, by somebody's mistake */
     int64_t cut_until[NODES];
     long objects; /* of librdkafka: handles, messages, lists, headers; 0 when it has ended well */
     long clients; /* handles alone */
@@ -51,12 +52,21 @@ struct chances {
     int lost, answer_lost, late, slow;
 };
 
+/* What a run has been through. */
+enum sight {
+#define SEEN(field, event, words) SEEN_##field,
+#include "tests/sim/seen.def"
+#undef SEEN
+    SEEN_COUNT
+};
+
 struct world {
     uint64_t seed;
     struct random random;
     int64_t now_us;
     uint64_t trace; /* hash of all that happened */
     uint64_t steps, steps_max;
+    unsigned seen[SEEN_COUNT];
     bool tell;  /* print the trace */
     bool logs;  /* print what the stage logs */
     bool calm;  /* no more faults */
