@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FETCH_MAX = 200, QUEUED_MAX = 400, PARK_US = 25 * MS };
+enum { FETCH_MAX = 200, QUEUED_MAX = 400, PARK_US = 100 * MS };
 
 /* ---- handles ---- */
 
