@@ -244,7 +244,7 @@ static void heal_and_check(void)
         free(found.rows);
     }
     /* Some more, in which nothing may change. */
-    world_run(world.now_us + 15 * SECOND, NULL);
+    world_run(world.now_us + 8 * SECOND, NULL);
     {
         struct lasts found = {0};
         check_outcomes(&found);
@@ -393,7 +393,10 @@ static void run_plan(const struct options *options)
         world_run(3 * SECOND, NULL);
         process_pause(&world.processes[1], 30 * SECOND);
     }
-    world_run(40 * SECOND, NULL);
+    world_run(plan.other == OTHER_ZOMBIE || plan.deed == DEED_SLEEP_LONG || plan.late
+                  ? 40 * SECOND
+                  : 26 * SECOND,
+              NULL);
     heal_and_check();
 }
 
@@ -406,7 +409,18 @@ struct result {
     unsigned seen[SEEN_COUNT];
 };
 
-static unsigned long long seen[SEEN_COUNT]; /* by all runs */
+/* What all runs of this process came to. */
+static struct totals {
+    unsigned long long runs, steps, memory, seen[SEEN_COUNT];
+} totals;
+
+/* Runs are shared out among so many processes: a run is mine where its number says so. */
+static unsigned shard, shards = 1;
+
+static bool mine(uint64_t number)
+{
+    return number % shards == shard;
+}
 
 /* False: red. */
 static bool run_apart(const struct options *options, const struct plan *planned, uint64_t seed,
@@ -441,8 +455,11 @@ static bool run_apart(const struct options *options, const struct plan *planned,
     if (read(fds[0], result, sizeof(*result)) != (ssize_t)sizeof(*result))
         *result = (struct result){0};
     close(fds[0]);
+    totals.runs++;
+    totals.steps += result->steps;
+    totals.memory += result->memory;
     for (size_t i = 0; i < SEEN_COUNT; i++)
-        seen[i] += result->seen[i];
+        totals.seen[i] += result->seen[i];
     require(waitpid(child, &status, 0) == child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
@@ -461,7 +478,7 @@ static bool run_apart(const struct options *options, const struct plan *planned,
 static int run_plans(const struct options *options)
 {
     struct result result, total = {0};
-    unsigned runs = 0;
+    uint64_t runs = 0;
 
     for (int i = 0; i < OTHER_COUNT * 4; i++) {
         struct plan base = {.seam = -1,
@@ -470,6 +487,8 @@ static int run_plans(const struct options *options)
                             .is_static = i % 2 != 0,
                             .late = i % 4 >= 2};
         struct plan next = base;
+        if (base.late && base.other != OTHER_RUNS && base.other != OTHER_ZOMBIE)
+            continue; /* alone, a transaction is like another; and who sleeps or starts does so */
         if (!run_apart(options, &base, 0, &result))
             return 1;
         total = result;
@@ -477,14 +496,14 @@ static int run_plans(const struct options *options)
             next = base;
             next.seam = j / (DEED_COUNT - 1);
             next.deed = (enum deed)(1 + j % (DEED_COUNT - 1));
-            if (!run_apart(options, &next, 0, &result))
+            if (mine(runs) && !run_apart(options, &next, 0, &result))
                 return 1;
         }
         for (int j = 0; j < total.requests * 3; j++, runs++) {
             next = base;
             next.request = j / 3;
             next.fate = (enum wire_fate)(WIRE_LOST + j % 3);
-            if (!run_apart(options, &next, 0, &result))
+            if (mine(runs) && !run_apart(options, &next, 0, &result))
                 return 1;
         }
         /* A sleeper that has lost its partitions, and whose last requests come late. */
@@ -494,19 +513,19 @@ static int run_plans(const struct options *options)
             next.seam = j / total.requests;
             next.request = j % total.requests;
             next.fate = WIRE_LATE;
-            if (!run_apart(options, &next, 0, &result))
+            if (mine(runs) && !run_apart(options, &next, 0, &result))
                 return 1;
         }
-        printf("exhaustive: the other %s, %s%s: %d seams, %d requests\n", other_words[base.other],
-               base.is_static ? "static" : "dynamic", base.late ? ", deadlines alone" : "",
-               total.seams, total.requests);
+        if (shard == 0)
+            printf("exhaustive: the other %s, %s%s: %d seams, %d requests\n",
+                   other_words[base.other], base.is_static ? "static" : "dynamic",
+                   base.late ? ", deadlines alone" : "", total.seams, total.requests);
         if (total.seams < 15 || total.requests < 5) {
             fprintf(stderr, "red: there was no such transaction\n");
             return 1;
         }
         fflush(stdout);
     }
-    printf("exhaustive: %u runs, all green\n", runs);
     return 0;
 }
 
@@ -515,23 +534,65 @@ static int run_seeds(const struct options *options)
     struct timespec now;
     int64_t end_s, first_s;
     uint64_t seed = options->seed, runs = 0;
-    struct result result, total = {0};
+    struct result result;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     first_s = now.tv_sec;
     end_s = first_s + options->seconds;
     while (options->seconds > 0 ? now.tv_sec < end_s : runs < options->seeds) {
-        if (!run_apart(options, NULL, seed, &result))
+        if (mine(runs) && !run_apart(options, NULL, seed, &result))
             return 1;
-        total.steps += result.steps;
-        total.memory += result.memory;
         seed++;
         runs++;
         clock_gettime(CLOCK_MONOTONIC, &now);
     }
-    printf("random: %" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " steps, memory compared %llu "
-           "times, all green\n", runs, options->seed, total.steps, total.memory);
     return 0;
+}
+
+/* Does a part of the work in several processes, and adds up what they have seen. */
+static int share_out(const char *what, int (*work)(const struct options *),
+                     const struct options *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned count = processors > 1 ? processors < 16 ? (unsigned)processors : 16 : 1;
+    pid_t children[16];
+    int fds[2], code = 0;
+    struct totals part;
+
+    require(pipe(fds) == 0);
+    fflush(stdout);
+    for (unsigned i = 0; i < count; i++) {
+        children[i] = fork();
+        require(children[i] >= 0);
+        if (children[i] > 0)
+            continue;
+        shard = i;
+        shards = count;
+        totals = (struct totals){0};
+        code = work(options);
+        require(write(fds[1], &totals, sizeof(totals)) == (ssize_t)sizeof(totals));
+        fflush(stdout);
+        _exit(code);
+    }
+    totals = (struct totals){0};
+    for (unsigned i = 0; i < count; i++) {
+        int status;
+        require(waitpid(children[i], &status, 0) == children[i]);
+        code = code != 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+        if (read(fds[0], &part, sizeof(part)) != (ssize_t)sizeof(part))
+            continue;
+        totals.runs += part.runs;
+        totals.steps += part.steps;
+        totals.memory += part.memory;
+        for (size_t j = 0; j < SEEN_COUNT; j++)
+            totals.seen[j] += part.seen[j];
+    }
+    close(fds[0]);
+    close(fds[1]);
+    printf("%s: %llu runs, %llu steps, memory compared %llu times, %s\n", what, totals.runs,
+           totals.steps, totals.memory, code == 0 ? "all green" : "RED");
+    fflush(stdout);
+    return code;
 }
 
 /* A run in which nothing happens proves nothing. False: something is missing. */
@@ -546,8 +607,8 @@ static bool tell_seen(void)
 
     printf("seen:");
     for (size_t i = 0; i < SEEN_COUNT; i++) {
-        printf(" %s %llu%s", words[i], seen[i], i + 1 < SEEN_COUNT ? "," : "\n");
-        all = all && seen[i] > 0;
+        printf(" %s %llu%s", words[i], totals.seen[i], i + 1 < SEEN_COUNT ? "," : "\n");
+        all = all && totals.seen[i] > 0;
     }
     return all;
 }
@@ -574,7 +635,7 @@ static int run_always(struct options *options)
 
     fixed.seconds = 0;
     fixed.seeds = 400;
-    if (!seeds_replay(&fixed) || run_seeds(&fixed) != 0)
+    if (!seeds_replay(&fixed) || share_out("seeds 1 to 400", run_seeds, &fixed) != 0)
         return 1;
     if (!tell_seen()) {
         fprintf(stderr, "red: something has never happened\n");
@@ -673,13 +734,14 @@ int main(int count, char **words)
                result.trace, result.steps);
         return 0;
     }
-    if (!seeds_only && run_plans(&options) != 0)
+    if (!seeds_only && share_out("exhaustive", run_plans, &options) != 0)
         return 1;
     if (plans_only)
         return 0;
     if (!seeds_only && run_always(&options) != 0)
         return 1;
-    if (run_seeds(&options) != 0)
+    printf("new seeds from %" PRIu64 "\n", options.seed);
+    if (share_out("new seeds", run_seeds, &options) != 0)
         return 1;
     tell_seen();
     return 0;
