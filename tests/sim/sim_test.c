@@ -168,8 +168,6 @@ static void calm_down(void)
         process->wanted = !process->is_twin;
         if (process->is_twin)
             process_kill(process);
-        if (process->paused_until > world.now_us)
-            process->paused_until = world.now_us + SECOND;
         memset(process->cut_until, 0, sizeof(process->cut_until));
     }
     memset(world.node_down_until, 0, sizeof(world.node_down_until));
@@ -243,7 +241,10 @@ static void heal_and_check(void)
         }
         free(found.rows);
     }
-    /* Some more, in which nothing may change. */
+    /* Some more, in which nothing may change; who slept till now finds all done. */
+    for (int i = 0; i < world.process_count; i++)
+        if (world.processes[i].alive && world.processes[i].paused_until > world.now_us)
+            world_run(world.processes[i].paused_until, NULL);
     world_run(world.now_us + 8 * SECOND, NULL);
     {
         struct lasts found = {0};
