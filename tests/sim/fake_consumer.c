@@ -733,3 +733,45 @@ void rd_kafka_metadata_destroy(const struct rd_kafka_metadata *metadata)
 {
     (void)metadata;
 }
+
+/* ---- group.protocol=consumer: not here yet ---- */
+
+static rd_kafka_error_t *not_here(void)
+{
+    return error_plain(RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED, "not simulated");
+}
+
+rd_kafka_error_t *rd_kafka_incremental_assign(rd_kafka_t *handle,
+                                              const rd_kafka_topic_partition_list_t *list)
+{
+    (void)handle;
+    (void)list;
+    return not_here();
+}
+
+rd_kafka_error_t *rd_kafka_incremental_unassign(rd_kafka_t *handle,
+                                                const rd_kafka_topic_partition_list_t *list)
+{
+    (void)handle;
+    (void)list;
+    return not_here();
+}
+
+rd_kafka_error_t *rd_kafka_seek_partitions(rd_kafka_t *handle,
+                                           rd_kafka_topic_partition_list_t *list, int timeout_ms)
+{
+    (void)handle;
+    (void)list;
+    (void)timeout_ms;
+    return not_here();
+}
+
+int rd_kafka_version(void)
+{
+    return 0x020002ff;
+}
+
+const char *rd_kafka_version_str(void)
+{
+    return "2.0.2";
+}

@@ -4,6 +4,7 @@
 #include "consumer/clock.h"
 #include "consumer/hash.h"
 #include "consumer/log.h"
+#include "consumer/topics.h"
 #include "schemas/instant.h"
 #include "statemachine/memory.h"
 
@@ -499,4 +500,24 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     if (world.logs)
         printf("%10.3f     P%d: %s %s\n", (double)world.now_us / 1000.0,
                running == NULL ? -1 : running->process->number, event, line);
+}
+
+/* Here every line counts: none is left out for being the same. */
+void log_seldom(enum log_level level, const char *event, const char *subject, const char *format,
+                ...)
+{
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    (void)subject;
+    log_line(level, event, "%s", line);
+}
+
+/* Of topics.c, which asks brokers what the simulation takes as given. */
+void topics_tell_added(const char *topic, int32_t partitions, int32_t known)
+{
+    world_red("%s has %d partitions, not %d", topic, partitions, known);
 }
