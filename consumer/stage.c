@@ -161,7 +161,8 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
         }
         look_for_stuck(stage, workers, count, now_ms - looked_ms);
         looked_ms = now_ms;
-        tell_room(stage, &room_told);
+        if (stopping_ms == 0)
+            tell_room(stage, &room_told);
         if (now_ms - memory_ms >= MEMORY_EVERY_MS) {
             look_at_memory(stage);
             memory_ms = now_ms;

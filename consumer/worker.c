@@ -727,7 +727,7 @@ static void rest(struct inside *inside)
  * Counts what all tasks hold, those under restore and those kept through a rebalance included. At
  * the limit the worker ends without its open transaction, so what has landed fits again at the next
  * start; where it does not (another's partitions came, records.max was lowered), the restore meets
- * the same line, and nothing was changed by the try.
+ * the same line. A task that is restored first goes on meanwhile, and may land some more.
  */
 static void count_live(struct inside *inside)
 {
