@@ -163,20 +163,38 @@ rd_kafka_t *kafka_client(const struct config *config)
 
     demand(conf, "group.id", config->app_id); /* never joins; brokers like to know who asks */
     demand(conf, "isolation.level", "read_uncommitted");
-    /* What bounds a question in truth: librdkafka 2.0.2 waits for the answer on watermarks longer
-     * than it was told to, and a broker that is paused would hold the worker back for a minute. */
+    /* A broker that is paused is not asked for longer than that; the next question finds another. */
     prefer(conf, config, "socket.timeout.ms", "4000");
     return make(RD_KAFKA_CONSUMER, conf);
 }
 
+static rd_kafka_resp_err_t ask_end(rd_kafka_t *client, const char *topic, int32_t partition,
+                                   int64_t which, int64_t *offset, int timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_add(list, topic, partition);
+    rd_kafka_resp_err_t error;
+
+    row->offset = which;
+    error = rd_kafka_offsets_for_times(client, list, timeout_ms);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = row->err;
+    *offset = row->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
+/* Not by rd_kafka_query_watermark_offsets(): in 2.0.2 it waits for an answer as long as it takes. */
 rd_kafka_resp_err_t kafka_ask_ends(rd_kafka_t *client, const char *topic, int32_t partition,
                                    int64_t *low, int64_t *high, int timeout_ms)
 {
-    rd_kafka_resp_err_t error =
-        rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *handle;
+    rd_kafka_resp_err_t error =
+        ask_end(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, low, timeout_ms);
 
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        error = ask_end(client, topic, partition, RD_KAFKA_OFFSET_END, high, timeout_ms);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         return error;
     handle = rd_kafka_topic_new(client, topic, NULL);
