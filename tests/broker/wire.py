@@ -7,10 +7,10 @@ import struct
 
 import broker
 
-PRODUCE, FIND_COORDINATOR, INIT_PRODUCER_ID, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, \
-    TXN_OFFSET_COMMIT = 0, 10, 22, 24, 25, 26, 28
-VERSIONS = {PRODUCE: 7, FIND_COORDINATOR: 1, INIT_PRODUCER_ID: 1, ADD_PARTITIONS: 1,
-            ADD_OFFSETS: 1, END_TXN: 1, TXN_OFFSET_COMMIT: 2}
+PRODUCE, FIND_COORDINATOR, LEAVE_GROUP, INIT_PRODUCER_ID, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, \
+    TXN_OFFSET_COMMIT = 0, 10, 13, 22, 24, 25, 26, 28
+VERSIONS = {PRODUCE: 7, FIND_COORDINATOR: 1, LEAVE_GROUP: 3, INIT_PRODUCER_ID: 1,
+            ADD_PARTITIONS: 1, ADD_OFFSETS: 1, END_TXN: 1, TXN_OFFSET_COMMIT: 2}
 NONE, OUT_OF_ORDER_SEQUENCE, INVALID_EPOCH, INVALID_TXN_STATE, CONCURRENT, FENCED = \
     0, 45, 47, 48, 51, 90
 TRANSACTIONAL = 0x10
@@ -41,8 +41,9 @@ def crc32c(data):
 
 
 def batch(pid, epoch, sequence, value):
-    """One record in a batch of a transaction."""
-    body = b"\0" + zigzag(0) + zigzag(0) + zigzag(-1) + zigzag(len(value)) + value + zigzag(0)
+    """One record in a batch of a transaction; with a key, which compacted topics demand."""
+    body = b"\0" + zigzag(0) + zigzag(0) + zigzag(3) + b"key" + zigzag(len(value)) + value + \
+        zigzag(0)
     record = zigzag(len(body)) + body
     now = broker.now_ms()
     checked = struct.pack(">hiqqqhii", TRANSACTIONAL, 0, now, now, pid, epoch, sequence, 1) + record
@@ -70,11 +71,20 @@ class Connection:
         return data
 
 
+def remove_static_member(address, group, instance):
+    """As an administrator would; the member itself is not told."""
+    answer = Connection(address).ask(LEAVE_GROUP, text(group) + struct.pack(">i", 1) + text("") +
+                                     text(instance))
+    code = struct.unpack_from(">h", answer, 4)[0]
+    broker.require(code == NONE, f"LeaveGroup: error {code}")
+
+
 class Producer:
     """The requests of one transactional id; each returns Kafka's error code."""
 
-    def __init__(self, address, transactional_id):
+    def __init__(self, address, transactional_id, timeout_ms=60000):
         self.connection, self.id = Connection(address), transactional_id
+        self.timeout_ms = timeout_ms
         self.pid, self.epoch = -1, -1
 
     def insist(self, once):
@@ -88,7 +98,7 @@ class Producer:
         def once():
             self.connection.ask(FIND_COORDINATOR, text(self.id) + b"\1")
             answer = self.connection.ask(INIT_PRODUCER_ID, text(self.id) +
-                                         struct.pack(">i", 60000))
+                                         struct.pack(">i", self.timeout_ms))
             code, pid, epoch = struct.unpack(">hqh", answer[4:16])
             if code == NONE:
                 self.pid, self.epoch = pid, epoch
