@@ -37,7 +37,7 @@ SETTINGS = {
     "idle.after": "1h",
     "transaction.timeout.ms": 10000,
     # Many small transactions, so that a fault seldom finds none under way.
-    "commit.records": 50,
+    "commit.records": 200,
 }
 
 BAD = [
