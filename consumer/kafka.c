@@ -163,7 +163,7 @@ rd_kafka_t *kafka_client(const struct config *config)
 
     demand(conf, "group.id", config->app_id); /* never joins; brokers like to know who asks */
     demand(conf, "isolation.level", "read_uncommitted");
-    /* A broker that is paused is not asked for longer than that; the next question finds another. */
+    /* A broker that is paused is not asked for longer; the next question finds another. */
     prefer(conf, config, "socket.timeout.ms", "4000");
     return make(RD_KAFKA_CONSUMER, conf);
 }
@@ -184,7 +184,7 @@ static rd_kafka_resp_err_t ask_end(rd_kafka_t *client, const char *topic, int32_
     return error;
 }
 
-/* Not by rd_kafka_query_watermark_offsets(): in 2.0.2 it waits for an answer as long as it takes. */
+/* Not by rd_kafka_query_watermark_offsets(): in 2.0.2 it may wait for an answer without end. */
 rd_kafka_resp_err_t kafka_ask_ends(rd_kafka_t *client, const char *topic, int32_t partition,
                                    int64_t *low, int64_t *high, int timeout_ms)
 {
