@@ -371,6 +371,10 @@ class Run:
         scale_to(self, rng, 2)
 
     def short_broker_lane(self):
+        # Not before the outputs are there: they cannot be created while a broker is away.
+        broker.wait_for("a process at work", lambda: any(
+            member.stage and member.stage.events("restored") for member in self.members.all),
+            PATIENCE_S)
         rng = self.rng("brokers")
         faults = list(BROKER_FAULTS)
         rng.shuffle(faults)
