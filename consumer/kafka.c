@@ -120,7 +120,7 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
                facility, text);
 }
 
-static void on_error(rd_kafka_t *client, int code, const char *text, void *opaque)
+void kafka_tell_error(rd_kafka_t *client, int code, const char *text, void *opaque)
 {
     rd_kafka_resp_err_t error = (rd_kafka_resp_err_t)code;
 
@@ -141,7 +141,7 @@ static rd_kafka_conf_t *base(const struct config *config)
     prefer(conf, config, "reconnect.backoff.max.ms", "2000");
     prefer(conf, config, "log_level", "5");
     rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_error_cb(conf, kafka_tell_error);
     return conf;
 }
 
@@ -262,7 +262,8 @@ rd_kafka_t *kafka_restorer(const struct config *config)
 
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
                            int64_t batch_bytes, void *opaque,
-                           void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *))
+                           void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *),
+                           void (*on_error)(rd_kafka_t *, int, const char *, void *))
 {
     rd_kafka_conf_t *conf = base(config);
     char bytes[32];
@@ -279,6 +280,7 @@ rd_kafka_t *kafka_producer(const struct config *config, const char *transactiona
     prefer(conf, config, "retry.backoff.ms", "20");
     rd_kafka_conf_set_opaque(conf, opaque);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_error_cb(conf, on_error);
     return make(RD_KAFKA_PRODUCER, conf);
 }
 

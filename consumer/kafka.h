@@ -48,11 +48,15 @@ rd_kafka_t *kafka_restorer(const struct config *config);
 /*
  * A transactional producer, whose batches keep within batch_bytes: a broker's limit holds for whole
  * batches, and librdkafka does not split one that was refused. `on_delivery` sees what became of
- * each record.
+ * each record, `on_error` each connection that broke.
  */
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
                            int64_t batch_bytes, void *opaque,
-                           void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *));
+                           void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *),
+                           void (*on_error)(rd_kafka_t *, int, const char *, void *));
+
+/* An error callback that logs; what another one has to do beside its own. */
+void kafka_tell_error(rd_kafka_t *client, int code, const char *text, void *opaque);
 
 /*
  * A record's timestamp; one without has the greatest of its input before it, else 0. The same for

@@ -193,6 +193,15 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
                       message->partition, message->len + message->key_len, message->err);
 }
 
+/* A request may have been sent twice: see transaction_wish(). */
+static void on_error(rd_kafka_t *producer, int code, const char *text, void *opaque)
+{
+    struct transaction *transaction = opaque;
+
+    kafka_tell_error(producer, code, text, NULL);
+    atomic_store(&transaction->disturbed, true);
+}
+
 bool transaction_is_broken(const struct transaction *transaction)
 {
     return atomic_load(&transaction->record_error) != RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -255,15 +264,26 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
 
 /* ---- wishes ----------------------------------------------------------------------------- */
 
+/* Has a connection of this producer ever broken? What librdkafka has to say of it is heard first. */
+static bool is_disturbed(struct transaction *transaction)
+{
+    while (rd_kafka_poll(transaction->producer, 0) > 0)
+        ;
+    return atomic_load(&transaction->disturbed);
+}
+
 void transaction_wish(struct transaction *transaction, enum wish wish)
 {
-    enum transaction_state next = transaction_after_wish(transaction->state, wish);
+    enum transaction_state next;
 
+    if (wish == WISH_LAND && is_disturbed(transaction))
+        wish = WISH_LAND_ANEW;
+    next = transaction_after_wish(transaction->state, wish);
     if (wants_new_producer(next))
         transaction->stale = true;
-    if (wish == WISH_LAND)
+    if (wish == WISH_LAND || wish == WISH_LAND_ANEW)
         transaction->pause_ms = 0; /* all is well again */
-    if (next == TRANSACTION_CLOSED)
+    if (next == TRANSACTION_CLOSED || next == TRANSACTION_VOID)
         forget_arguments(transaction);
     enter(transaction, next);
 }
@@ -324,14 +344,16 @@ static void init_transactions(struct transaction *transaction)
         }
         pause_before_new(transaction);
         throw_away(transaction);
-        transaction->producer = kafka_producer(transaction->config, transaction->id,
-                                               transaction->batch_bytes, transaction, on_delivery);
+        transaction->producer =
+            kafka_producer(transaction->config, transaction->id, transaction->batch_bytes,
+                           transaction, on_delivery, on_error);
         if (transaction->producer == NULL) {
             transaction_answer(transaction,
                                ANSWER_FATAL); /* logged: librdkafka refuses the configuration */
             return;
         }
         transaction->stale = false;
+        atomic_store(&transaction->disturbed, false);
         transaction->since_ms = clock_monotonic_ms(); /* patience is with this producer */
     }
     take(transaction, "init_transactions",

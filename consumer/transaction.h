@@ -27,7 +27,8 @@ struct transaction {
     const atomic_bool *stop; /* once set, patience is short */
     enum transaction_state state;
     rd_kafka_t *producer;
-    bool stale;              /* the producer is not to be trusted: the next step makes a new one */
+    atomic_bool disturbed; /* one of the producer's connections broke: it may have sent twice */
+    bool stale;            /* the producer is not to be trusted: the next step makes a new one */
     rd_kafka_resp_err_t call_error; /* of the first call that was refused since the last begin */
     rd_kafka_resp_err_t init_error; /* of the last init_transactions that was refused */
     struct failed_record {          /* the first one, where record_error is set */
@@ -35,10 +36,10 @@ struct transaction {
         int32_t partition;
         size_t bytes;
     } failed;
-    atomic_int record_error; /* of the open transaction's first record that failed */
-    int64_t since_ms;        /* monotonic: when this state was entered */
-    int pause_ms;            /* before the next new producer */
-    bool told; /* why it failed is in the log */
+    atomic_int record_error;         /* of the open transaction's first record that failed */
+    int64_t since_ms;                /* monotonic: when this state was entered */
+    int pause_ms;                    /* before the next new producer */
+    bool told;                       /* why it failed is in the log */
     int64_t fenced_ms[FENCED_TIMES]; /* monotonic: when it was fenced last, the newest first */
     rd_kafka_topic_partition_list_t *offsets; /* of the transaction that is to be committed */
     const rd_kafka_consumer_group_metadata_t *generation;
