@@ -465,9 +465,11 @@ static bool run_apart(const struct options *options, const struct plan *planned,
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
     if (planned != NULL)
-        fprintf(stderr, "red: replay it with --plan %d,%d,%d,%d,%d,%d,%d --tell   (%s at seam %d, or "
-                "request %d has fate %d; the other is %s; %s)\n", planned->deed, planned->seam,
-                planned->request, planned->fate, planned->other, planned->is_static, planned->late,
+        fprintf(stderr,
+                "red: replay it with --plan %d,%d,%d,%d,%d,%d,%d --tell   (%s at seam %d, or "
+                "request %d has fate %d; the other is %s; %s)\n",
+                planned->deed, planned->seam, planned->request, planned->fate, planned->other,
+                planned->is_static, planned->late,
                 deed_words[planned->deed], planned->seam, planned->request, planned->fate,
                 other_words[planned->other], planned->is_static ? "static" : "dynamic");
     else
@@ -508,7 +510,9 @@ static int run_plans(const struct options *options)
                 return 1;
         }
         /* A sleeper that has lost its partitions, and whose last requests come late. */
-        for (int j = 0; base.other == OTHER_RUNS && !base.late && j < total.seams * total.requests; j++, runs++) {
+        for (int j = 0; j < total.seams * total.requests; j++, runs++) {
+            if (base.other != OTHER_RUNS || base.late)
+                break;
             next = base;
             next.deed = DEED_SLEEP;
             next.seam = j / total.requests;
@@ -684,6 +688,7 @@ int main(int count, char **words)
     struct result result;
     bool one_plan = false, seeds_only = false, plans_only = false;
 
+    world_prepare();
     for (int i = 1; i < count; i++) {
         const char *next = i + 1 < count ? words[i + 1] : NULL;
         if (strcmp(words[i], "--tell") == 0) {

@@ -337,6 +337,23 @@ static void body(void)
     abort();
 }
 
+static void nothing(void)
+{
+}
+
+void world_prepare(void)
+{
+    static char stack[64 * 1024];
+    ucontext_t context, here;
+
+    require(getcontext(&context) == 0);
+    context.uc_stack.ss_sp = stack;
+    context.uc_stack.ss_size = sizeof(stack);
+    context.uc_link = &here;
+    makecontext(&context, nothing, 0);
+    require(swapcontext(&here, &context) == 0);
+}
+
 static struct fiber *fiber_new(struct process *process, struct worker *worker)
 {
     struct fiber *fiber = memory_get(sizeof(*fiber));

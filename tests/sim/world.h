@@ -86,6 +86,8 @@ struct world {
 extern struct world world;
 
 void world_init(uint64_t seed);
+/* Before any run: lets AddressSanitizer say once what it thinks of fibers. */
+void world_prepare(void);
 
 int64_t world_wall_ms(void);
 bool world_chance(int thousandths);
