@@ -664,11 +664,9 @@ static void serve_watermarks(struct request *request)
                 (long long)request->end);
 }
 
-rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *handle, const char *topic,
-                                                     int32_t partition, int64_t *low,
-                                                     int64_t *high, int timeout_ms)
+static rd_kafka_resp_err_t ask_ends(struct client *client, const char *topic, int32_t partition,
+                                    int64_t *low, int64_t *high, int timeout_ms)
 {
-    struct client *client = client_of(handle);
     int64_t until_us = world.now_us + timeout_ms * (int64_t)MS;
 
     seam("watermarks");
@@ -690,6 +688,30 @@ rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *handle, const c
             return RD_KAFKA_RESP_ERR__TIMED_OUT;
         fiber_wait(world.now_us + 50 * MS);
     }
+}
+
+rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *handle, const char *topic,
+                                                     int32_t partition, int64_t *low,
+                                                     int64_t *high, int timeout_ms)
+{
+    return ask_ends(client_of(handle), topic, partition, low, high, timeout_ms);
+}
+
+/* For the two ends alone, which is all that the stage asks for. */
+rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *handle,
+                                               rd_kafka_topic_partition_list_t *list,
+                                               int timeout_ms)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *row = &list->elems[i];
+        int64_t low = 0, high = 0;
+        require(row->offset == RD_KAFKA_OFFSET_BEGINNING || row->offset == RD_KAFKA_OFFSET_END);
+        row->err = ask_ends(client_of(handle), row->topic, row->partition, &low, &high, timeout_ms);
+        if (row->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return row->err;
+        row->offset = row->offset == RD_KAFKA_OFFSET_BEGINNING ? low : high;
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 void consumer_start(struct client *client)
