@@ -76,6 +76,15 @@ uint32_t index_find(const struct index *index, uint64_t hash, index_match *match
     return 0;
 }
 
+void index_expect(const struct index *index, uint64_t hash)
+{
+    uint32_t tag = tag_of(hash);
+    const struct index_segment *segment = *place_of(index, tag);
+
+    __builtin_prefetch(&segment->tags[home_of(tag)], 0);
+    __builtin_prefetch(&segment->handles[home_of(tag)], 1);
+}
+
 static void segment_insert(struct index_segment *segment, uint32_t tag, uint32_t handle)
 {
     size_t slot = home_of(tag);
@@ -172,6 +181,24 @@ void index_remove(struct index *index, uint64_t hash, uint32_t handle)
     segment->handles[hole] = 0;
     segment->count--;
     index->count--;
+}
+
+/*
+ * A segment holds the hashes between two neighbouring multiples of a power of two, and a split only
+ * adds a border between: so where one part of a walk ended, every later part finds a border.
+ */
+bool index_walk(const struct index *index, uint64_t *from, index_visit *visit, void *context)
+{
+    uint32_t tag = tag_of(*from);
+    const struct index_segment *segment = *place_of(index, tag);
+    uint64_t width = UINT64_C(1) << (32 - segment->depth); /* in tags */
+    uint64_t end = (tag / width + 1) * width;
+
+    for (size_t slot = 0; slot < SLOTS; slot++)
+        if (segment->handles[slot] != 0)
+            visit(context, segment->handles[slot]);
+    *from = end << 32; /* of the last one: 0 again */
+    return end < UINT64_C(1) << 32;
 }
 
 size_t index_memory(const struct index *index)

@@ -33,6 +33,9 @@ void index_release(struct index *index);
 uint32_t index_find(const struct index *index, uint64_t hash, index_match *match,
                     const void *wanted);
 
+/* Asks the memory for what index_find() of this hash will look at, and waits for nothing. */
+void index_expect(const struct index *index, uint64_t hash);
+
 /* Adds a handle, not 0, that is not there yet. */
 void index_insert(struct index *index, uint64_t hash, uint32_t handle);
 
@@ -41,6 +44,16 @@ void index_replace(struct index *index, uint64_t hash, uint32_t handle, uint32_t
 
 /* Removes a handle that is there. */
 void index_remove(struct index *index, uint64_t hash, uint32_t handle);
+
+/*
+ * Visits all handles whose hashes share their leading bits with *from, as far as one segment goes,
+ * and moves *from behind them; start with 0, go on until it says false: that was the last part.
+ * Inserts, removals, replacements and splits in between are allowed. Whatever was there from the
+ * first call to the last is visited once; what came or went in between, once or not at all.
+ * `visit` must not change the index.
+ */
+typedef void index_visit(void *context, uint32_t handle);
+bool index_walk(const struct index *index, uint64_t *from, index_visit *visit, void *context);
 
 /* Bytes of memory held. */
 size_t index_memory(const struct index *index);

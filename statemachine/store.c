@@ -333,16 +333,23 @@ static void put_again(struct store *store, struct message_key key, struct place 
     timers_move(&store->timers, timer, wake_ms);
 }
 
-void store_put(struct store *store, struct message_key key, struct place place,
-               const struct record *record, int64_t wake_ms)
+/* The record's bytes, which hold one use of each of its texts. */
+static size_t pack(struct store *store, const struct record *record, uint8_t packed[PACKED_MAX])
 {
     struct packed_refs refs = {
         .attributes = intern_hold(&store->intern, record->attributes).ref,
         .reason = intern_hold(&store->intern, record->reason).ref,
         .topic = intern_hold(&store->intern, record->topic).ref,
     };
+
+    return record_pack(record, refs, packed);
+}
+
+void store_put(struct store *store, struct message_key key, struct place place,
+               const struct record *record, int64_t wake_ms)
+{
     uint8_t packed[PACKED_MAX];
-    size_t size = record_pack(record, refs, packed);
+    size_t size = pack(store, record, packed);
 
     require(key.id.size >= 1 && key.id.size <= MESSAGE_ID_MAX);
     if (place.handle == 0)
@@ -367,6 +374,48 @@ void store_forget(struct store *store, struct message_key key, struct place plac
     timers_cancel(&store->timers, timer);
     if (block->dirty)
         block_free(store, place.handle);
+}
+
+void store_expect(const struct store *store, struct message_key key)
+{
+    index_expect(&store->index, hash_key(store, key));
+}
+
+void store_put_landed(struct store *store, struct message_key key, const struct record *record,
+                      int64_t wake_ms)
+{
+    uint64_t hash = hash_key(store, key);
+    uint32_t before = find(store, key, hash), handle, timer;
+    uint8_t packed[PACKED_MAX];
+    size_t size = pack(store, record, packed);
+
+    require(store->change_count == 0);
+    require(key.id.size >= 1 && key.id.size <= MESSAGE_ID_MAX);
+    handle = block_new(store, key, packed, size);
+    block_at(store, handle)->dirty = 0;
+    if (before == 0) {
+        index_insert(&store->index, hash, handle);
+        timers_add(&store->timers, wake_ms, handle);
+        return;
+    }
+    timer = block_at(store, before)->timer;
+    index_replace(&store->index, hash, before, handle);
+    timers_rename(&store->timers, timer, handle);
+    timers_move(&store->timers, timer, wake_ms);
+    block_free(store, before);
+}
+
+void store_forget_landed(struct store *store, struct message_key key)
+{
+    uint64_t hash = hash_key(store, key);
+    uint32_t handle = find(store, key, hash);
+
+    require(store->change_count == 0);
+    if (handle == 0)
+        return;
+    index_remove(&store->index, hash, handle);
+    timers_cancel(&store->timers, block_at(store, handle)->timer);
+    block_free(store, handle);
 }
 
 struct text store_keep_text(struct store *store, struct text text)
@@ -404,4 +453,40 @@ void store_walk(const struct store *store, store_visit *visit, void *context)
         if (!visit(context, block_key(block), &record))
             return;
     }
+}
+
+struct part {
+    const struct store *store;
+    store_visit_each *visit;
+    void *context;
+};
+
+static void visit_handle(void *context, uint32_t handle)
+{
+    const struct part *part = context;
+    const struct block *block = block_at(part->store, handle);
+    struct record record;
+
+    record_unpack(block_packed(block), &part->store->intern, &record);
+    part->visit(part->context, block_key(block), &record);
+}
+
+bool store_walk_part(const struct store *store, uint64_t *from, store_visit_each *visit,
+                     void *context)
+{
+    struct part part = {.store = store, .visit = visit, .context = context};
+
+    require(store->change_count == 0);
+    return index_walk(&store->index, from, visit_handle, &part);
+}
+
+void store_clear(struct store *store)
+{
+    require(store->change_count == 0);
+    for (uint32_t place = 1; place <= store->timers.count; place++)
+        block_free(store, timers_handle(&store->timers, place));
+    index_release(&store->index);
+    index_init(&store->index);
+    timers_release(&store->timers);
+    timers_init(&store->timers, store, on_timer_moved, timer_order);
 }

@@ -73,6 +73,20 @@ void store_land(struct store *store);
 void store_undo(struct store *store);
 
 /*
+ * For readers of many records, who know the next keys early (restore): the memory is asked for what
+ * finding this key will look at, and comes while others are dealt with.
+ */
+void store_expect(const struct store *store, struct message_key key);
+
+/*
+ * Puts a record, or forgets one that may be there, landed at once: nothing of it is pending, so
+ * nothing may be pending before (restore).
+ */
+void store_put_landed(struct store *store, struct message_key key, const struct record *record,
+                      int64_t wake_ms);
+void store_forget_landed(struct store *store, struct message_key key);
+
+/*
  * Keeps a text in the pool for as long as the store lives, for what many events will bring (a
  * topic's name): interning it again then costs nothing.
  */
@@ -97,5 +111,18 @@ struct store_size store_measure(const struct store *store);
 /* Walks over all records, in no particular order, until `visit` says false. */
 typedef bool store_visit(void *context, struct message_key key, const struct record *record);
 void store_walk(const struct store *store, store_visit *visit, void *context);
+
+/*
+ * One part of a walk over all records, some hundreds of them, while the store lives on; nothing may
+ * be pending. Start with *from 0, go on until it says false. A record that was there from the first
+ * part to the last is visited once, as it is then; what came or went in between, once or not at
+ * all: an image from which the changes since the first part make the store (DESIGN 5, snapshots).
+ */
+typedef void store_visit_each(void *context, struct message_key key, const struct record *record);
+bool store_walk_part(const struct store *store, uint64_t *from, store_visit_each *visit,
+                     void *context);
+
+/* Forgets all records; the texts of store_keep_text() stay. Nothing may be pending. */
+void store_clear(struct store *store);
 
 #endif

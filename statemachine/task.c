@@ -71,27 +71,27 @@ void task_apply(struct task *task, const struct event *event, struct happening *
     keep(task, place, happening);
 }
 
+void task_restore_expect(const struct task *task, const struct table *table, struct text id)
+{
+    store_expect(task->store, (struct message_key){.id = id, .channel = table->index});
+}
+
 void task_restore(struct task *task, const struct table *table, struct text id,
                   const struct record *record)
 {
     struct message_key key = {.id = id, .channel = table->index};
-    struct record before;
-    struct place place;
 
-    store_find(task->store, key, &place, &before);
-    store_put(task->store, key, place, record, step_wake_ms(table, record));
-    store_land(task->store);
+    store_put_landed(task->store, key, record, step_wake_ms(table, record));
 }
 
 void task_restore_gone(struct task *task, const struct table *table, struct text id)
 {
-    struct message_key key = {.id = id, .channel = table->index};
-    struct record before;
-    struct place place;
+    store_forget_landed(task->store, (struct message_key){.id = id, .channel = table->index});
+}
 
-    if (store_find(task->store, key, &place, &before))
-        store_forget(task->store, key, place);
-    store_land(task->store);
+void task_restore_again(struct task *task)
+{
+    store_clear(task->store);
 }
 
 void task_land(struct task *task)

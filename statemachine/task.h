@@ -54,11 +54,15 @@ bool task_fire(struct task *task, int64_t until_ms, struct happening *happening)
  */
 void task_apply(struct task *task, const struct event *event, struct happening *happening);
 
+/* The record of this message is one of the next to be restored: fetches what that will look at. */
+void task_restore_expect(const struct task *task, const struct table *table, struct text id);
 /* Puts a record as it was kept elsewhere (restore); lands at once. */
 void task_restore(struct task *task, const struct table *table, struct text id,
                   const struct record *record);
 /* Forgets a record that was restored, if it is there: a tombstone in the state topic. */
 void task_restore_gone(struct task *task, const struct table *table, struct text id);
+/* Forgets all that was restored: to begin again, from elsewhere. */
+void task_restore_again(struct task *task);
 
 void task_land(struct task *task);
 void task_undo(struct task *task);

@@ -230,6 +230,66 @@ static void churn_at_one_size_takes_no_more_memory(void **state)
     index_release(&index);
 }
 
+struct walk {
+    uint8_t visits[2 * HANDLES + 1];
+};
+
+static void note_visit(void *context, uint32_t handle)
+{
+    struct walk *walk = context;
+
+    walk->visits[handle]++;
+}
+
+/* Splits, removals and replacements between any two parts. */
+static void a_walk_in_parts_visits_all_that_stayed_once(void **state)
+{
+    static hash_of *const hashes[] = {good_hash, hash_of_leading_bits, hash_of_few_tags};
+    struct random random = random_start("index, walk");
+    static struct model model;
+    static struct walk walk;
+    static bool stayed[2 * HANDLES + 1];
+    size_t most_parts = 0;
+
+    (void)state;
+    for (size_t h = 0; h < 3; h++) {
+        uint32_t handles = h == 1 ? 6000 : HANDLES;
+        struct index index;
+        uint64_t from = 0;
+        size_t parts = 0;
+        bool more = true;
+        memset(&model, 0, sizeof(model));
+        memset(&walk, 0, sizeof(walk));
+        hash_below = hashes[h];
+        index_init(&index);
+        for (uint32_t n = 0; n < handles / 2; n++)
+            change(&index, &model, (uint32_t)random_below(&random, handles) + 1, true, &random);
+        memcpy(stayed, model.there, sizeof(stayed));
+        while (more) {
+            more = index_walk(&index, &from, note_visit, &walk);
+            parts++;
+            for (uint32_t n = 0; n < handles / 100; n++) {
+                uint32_t handle = (uint32_t)random_below(&random, handles) + 1;
+                stayed[handle] = stayed[twin_of(handle)] = false; /* whatever becomes of them */
+                if (random_below(&random, 2) == 0)
+                    handle = twin_of(handle);
+                change(&index, &model, handle, parts % 4 != 0, &random);
+            }
+        }
+        for (uint32_t handle = 1; handle <= 2 * HANDLES; handle++) {
+            if (stayed[handle] && walk.visits[handle] != 1)
+                fail_msg("hash %zu: handle %u was visited %u times", h, handle,
+                         walk.visits[handle]);
+            /* One that went and came back was behind the walk or before it, never both. */
+            if (walk.visits[handle] > 1)
+                fail_msg("hash %zu: handle %u was visited twice", h, handle);
+        }
+        most_parts = parts > most_parts ? parts : most_parts;
+        index_release(&index);
+    }
+    assert_true(most_parts > 10);
+}
+
 static void an_empty_one_finds_nothing_and_is_released_twice(void **state)
 {
     struct index index;
@@ -248,6 +308,7 @@ int main(void)
         cmocka_unit_test(growth_splits_one_segment_at_a_time),
         cmocka_unit_test(a_removal_leaves_no_tombstone),
         cmocka_unit_test(churn_at_one_size_takes_no_more_memory),
+        cmocka_unit_test(a_walk_in_parts_visits_all_that_stayed_once),
         cmocka_unit_test(an_empty_one_finds_nothing_and_is_released_twice),
     };
 

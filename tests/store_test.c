@@ -528,6 +528,223 @@ static void churn_takes_no_more_memory(void **state)
     store_free(&store);
 }
 
+/* ---- images, and what is restored ------------------------------------------------------- */
+
+enum { MANY = 20000 };
+
+/* Ids by the ten thousand: the index has many segments, and they split while it is walked. */
+struct many {
+    uint64_t now[MANY]; /* 0: not there; the record's offset */
+    uint64_t landed[MANY];
+    uint64_t image[MANY];
+    bool visited[MANY];
+    struct {
+        uint32_t i;
+        uint64_t value;
+    } changes[MANY * 8]; /* that landed since the walk began, in their order */
+    size_t change_count;
+};
+
+static struct many many;
+
+static struct message_key many_key(uint32_t i, char room[32])
+{
+    snprintf(room, 32, "message-%u", i);
+    return (struct message_key){.id = text_of(room), .channel = (uint8_t)(i % 3)};
+}
+
+static struct record many_record(uint64_t value)
+{
+    struct record record;
+
+    memset(&record, 0, sizeof(record));
+    record.life_ms = 1795428000000;
+    record.state = STATUS_NONE;
+    record.offset = (int64_t)value;
+    record.seen_count = (uint8_t)(value % 5);
+    for (uint8_t i = 0; i < record.seen_count; i++)
+        record.seen[i] = (struct seen){.at_ms = record.life_ms + i, .status = i};
+    return record;
+}
+
+static void many_change(struct random *random, uint32_t below, bool growing)
+{
+    uint32_t i = (uint32_t)random_below(random, below);
+    struct record before, record;
+    struct place place;
+    char room[32];
+    bool there = store_find(store, many_key(i, room), &place, &before);
+
+    assert_int_equal(there, many.now[i] != 0);
+    if (there && random_below(random, growing ? 8 : 2) == 0) {
+        store_forget(store, many_key(i, room), place);
+        many.now[i] = 0;
+        return;
+    }
+    many.now[i] = 1 + random_below(random, 1000000000);
+    record = many_record(many.now[i]);
+    store_put(store, many_key(i, room), place, &record, (int64_t)random_below(random, 1000));
+}
+
+static void many_end(struct random *random)
+{
+    bool land = random_below(random, 4) != 0;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (land && many.now[i] != many.landed[i]) {
+            assert_in_range(many.change_count, 0, MANY * 8 - 1);
+            many.changes[many.change_count].i = i;
+            many.changes[many.change_count++].value = many.now[i];
+        }
+        *(land ? &many.landed[i] : &many.now[i]) = land ? many.now[i] : many.landed[i];
+    }
+    if (land)
+        store_land(store);
+    else
+        store_undo(store);
+}
+
+static void take_image(void *context, struct message_key key, const struct record *record)
+{
+    char number[32] = {0};
+    uint32_t i;
+
+    (void)context;
+    memcpy(number, key.id.bytes, key.id.size);
+    i = (uint32_t)strtoul(number + strlen("message-"), NULL, 10);
+    if (many.visited[i])
+        fail_msg("message-%u was visited twice", i);
+    if ((uint64_t)record->offset != many.landed[i])
+        fail_msg("message-%u is not as it has landed", i);
+    assert_int_equal(key.channel, i % 3);
+    many.visited[i] = true;
+    many.image[i] = (uint64_t)record->offset;
+}
+
+/* Promise 5 for snapshots: a fuzzy image, and all that landed since it was begun. */
+static void an_image_in_parts_and_the_changes_since_make_the_store(void **state)
+{
+    struct random random = random_start("store, image");
+    size_t most_parts = 0;
+
+    (void)state;
+    for (int round = 0; round < 8; round++) {
+        uint32_t below = round % 3 == 0 ? MANY : MANY / 20;
+        size_t parts = 0;
+        uint64_t from = 0;
+        bool more = true;
+        memset(&many, 0, sizeof(many));
+        store = store_new(round % 2 == 0 ? hash_bytes : weak_hash, random_bits(&random));
+        if (round % 2 != 0)
+            below = MANY / 50; /* a weak hash: one segment for each of its 256 tags, at most */
+        for (int transaction = 0; transaction < 20; transaction++) {
+            for (uint32_t n = 0; n < below / 20; n++)
+                many_change(&random, below, true);
+            many_end(&random);
+        }
+        many.change_count = 0;
+        while (more) {
+            more = store_walk_part(store, &from, take_image, NULL);
+            parts++;
+            for (uint32_t n = 0; n < 1 + below / 40; n++)
+                many_change(&random, below, round % 4 != 3);
+            many_end(&random);
+        }
+        for (size_t n = 0; n < many.change_count; n++)
+            many.image[many.changes[n].i] = many.changes[n].value;
+        for (uint32_t i = 0; i < MANY; i++)
+            if (many.image[i] != many.landed[i])
+                fail_msg("round %d, message-%u: %" PRIu64 " in the image, %" PRIu64 " landed",
+                         round, i, many.image[i], many.landed[i]);
+        most_parts = parts > most_parts ? parts : most_parts;
+        store_free(&store);
+    }
+    assert_true(most_parts > 10); /* or nothing was ever between two parts */
+}
+
+static void what_is_restored_is_as_if_it_had_been_put_and_landed(void **state)
+{
+    struct random random = random_start("store, restored");
+    struct store *other;
+    struct place place, other_place;
+    struct record record, found;
+    struct message_key key;
+    int64_t deadline_ms, other_deadline_ms;
+    char room[32];
+
+    (void)state;
+    store = store_new(hash_bytes, 1);
+    other = store_new(hash_bytes, 2);
+    store_keep_text(store, text_of("kept"));
+    for (int step = 0; step < 60000; step++) {
+        key = many_key((uint32_t)random_below(&random, 3000), room);
+        store_expect(store, key);
+        if (random_below(&random, 3) == 0) {
+            store_forget_landed(store, key);
+            if (store_find(other, key, &other_place, &found))
+                store_forget(other, key, other_place);
+        } else {
+            int64_t wake_ms = (int64_t)random_below(&random, 50);
+            char text[16];
+            snprintf(text, sizeof(text), "reason %d", step % 7);
+            record = many_record(random_bits(&random) % 1000000);
+            record.reason = text_of(text);
+            store_put_landed(store, key, &record, wake_ms);
+            store_find(other, key, &other_place, &found);
+            store_put(other, key, other_place, &record, wake_ms);
+        }
+        store_land(other);
+        assert_int_equal(store_count(store), store_count(other));
+    }
+    assert_int_equal(store_touched(store), 0);
+    store_undo(store); /* nothing of it is pending */
+    assert_true(store_count(store) > 100);
+    while (store_first_due(store, INT64_MAX, &deadline_ms, &key, &place, &record)) {
+        struct message_key other_key;
+        assert_true(store_first_due(other, INT64_MAX, &other_deadline_ms, &other_key, &other_place,
+                                    &found));
+        assert_int_equal(deadline_ms, other_deadline_ms);
+        assert_true(text_equal(key.id, other_key.id) && key.channel == other_key.channel);
+        assert_int_equal(record.offset, found.offset);
+        assert_true(text_equal(record.reason, found.reason));
+        store_forget(store, key, place);
+        store_forget(other, other_key, other_place);
+        store_land(store);
+        store_land(other);
+    }
+    assert_int_equal(store_count(other), 0);
+    assert_int_equal(store_measure(store).texts, 1);
+    store_free(&store);
+    store_free(&other);
+}
+
+static void a_cleared_one_is_empty_and_as_good_as_new(void **state)
+{
+    struct place place;
+    struct record record;
+    struct text kept;
+    char room[32];
+
+    (void)state;
+    store = store_new(hash_bytes, 1);
+    kept = store_keep_text(store, text_of("message.receipts"));
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < 5000; i++) {
+            record = many_record(i);
+            record.reason = text_of("of them all");
+            store_put_landed(store, many_key(i, room), &record, i);
+        }
+        assert_int_equal(store_count(store), 5000);
+        store_clear(store);
+        assert_int_equal(store_count(store), 0);
+        assert_int_equal(store_next_deadline(store), INT64_MAX);
+        assert_int_equal(store_measure(store).texts, 1);
+        assert_true(text_equal(kept, text_of("message.receipts")));
+        assert_false(store_find(store, many_key(7, room), &place, &record));
+    }
+    store_free(&store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -537,6 +754,9 @@ int main(void)
         cmocka_unit_test(a_key_may_come_and_go_within_a_transaction),
         cmocka_unit_test(memory_is_bounded_by_a_published_figure),
         cmocka_unit_test(churn_takes_no_more_memory),
+        cmocka_unit_test(an_image_in_parts_and_the_changes_since_make_the_store),
+        cmocka_unit_test(what_is_restored_is_as_if_it_had_been_put_and_landed),
+        cmocka_unit_test(a_cleared_one_is_empty_and_as_good_as_new),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
