@@ -37,6 +37,12 @@ static void put_word(struct buffer *out, const char *word)
     put_text(out, word, strlen(word));
 }
 
+static void put_word64(struct buffer *out, uint64_t value)
+{
+    for (int byte = 0; byte < 8; byte++)
+        buffer_put_byte(out, (uint8_t)(value >> (8 * byte)));
+}
+
 static void put_checksum(struct buffer *out, size_t from)
 {
     uint32_t sum;
@@ -127,7 +133,7 @@ void control_encode(struct buffer *out, const struct control *control)
 {
     size_t from = out->size;
 
-    buffer_put_byte(out, STATE_RECORD_VERSION);
+    buffer_put_byte(out, CONTROL_VERSION);
     buffer_put_varint(out, control->transaction);
     buffer_put_zigzag(out, control->watermark_ms);
     buffer_put_varint(out, control->input_count);
@@ -140,9 +146,10 @@ void control_encode(struct buffer *out, const struct control *control)
     buffer_put_varint(out, control->table_count);
     for (size_t i = 0; i < control->table_count; i++) {
         put_word(out, control->tables[i].channel);
-        for (int byte = 0; byte < 8; byte++)
-            buffer_put_byte(out, (uint8_t)(control->tables[i].digest >> (8 * byte)));
+        put_word64(out, control->tables[i].digest);
     }
+    put_word64(out, control->lineage);
+    buffer_put_varint(out, control->live);
     put_checksum(out, from);
 }
 
@@ -161,6 +168,15 @@ static uint8_t take_byte(struct reader *in)
         return 0;
     }
     return *in->at++;
+}
+
+static uint64_t take_word64(struct reader *in)
+{
+    uint64_t value = 0;
+
+    for (int byte = 0; byte < 8; byte++)
+        value |= (uint64_t)take_byte(in) << (8 * byte);
+    return value;
 }
 
 static uint64_t take_varint(struct reader *in)
@@ -239,11 +255,12 @@ static bool checksum_good(const uint8_t *value, size_t size)
     return sum == (uint32_t)XXH3_64bits(value, size - CHECKSUM_SIZE);
 }
 
-static enum state_fault open_value(const uint8_t *value, size_t size, struct reader *in)
+static enum state_fault open_value(const uint8_t *value, size_t size, uint8_t newest,
+                                   struct reader *in)
 {
     if (size < 1 + CHECKSUM_SIZE || !checksum_good(value, size))
         return STATE_CORRUPT;
-    if (value[0] != STATE_RECORD_VERSION)
+    if (value[0] == 0 || value[0] > newest)
         return STATE_TOO_NEW;
     *in = (struct reader){.at = value + 1, .end = value + size - CHECKSUM_SIZE};
     return STATE_GOOD;
@@ -291,7 +308,7 @@ enum state_fault state_record_decode(const uint8_t *value, size_t size, struct t
                                      bool allow_ghosts, struct record *record)
 {
     struct reader in;
-    enum state_fault fault = open_value(value, size, &in);
+    enum state_fault fault = open_value(value, size, STATE_RECORD_VERSION, &in);
     struct text state_name, emitted_name = {0};
     bool gone = false;
     unsigned flags;
@@ -395,7 +412,7 @@ static void take_name(struct reader *in, char *out, size_t room)
 enum state_fault control_decode(const uint8_t *value, size_t size, struct control *control)
 {
     struct reader in;
-    enum state_fault fault = open_value(value, size, &in);
+    enum state_fault fault = open_value(value, size, CONTROL_VERSION, &in);
     uint64_t count;
 
     if (fault != STATE_GOOD)
@@ -419,8 +436,11 @@ enum state_fault control_decode(const uint8_t *value, size_t size, struct contro
     control->table_count = (size_t)count;
     for (size_t i = 0; i < control->table_count; i++) {
         take_name(&in, control->tables[i].channel, sizeof(control->tables[i].channel));
-        for (int byte = 0; byte < 8; byte++)
-            control->tables[i].digest |= (uint64_t)take_byte(&in) << (8 * byte);
+        control->tables[i].digest = take_word64(&in);
+    }
+    if (value[0] >= 2) {
+        control->lineage = take_word64(&in);
+        control->live = take_varint(&in);
     }
     return in.bad || in.at != in.end ? STATE_CORRUPT : STATE_GOOD;
 }

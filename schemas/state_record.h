@@ -12,7 +12,10 @@
 #include "statemachine/step.h"
 #include "statemachine/watermark.h"
 
-enum { STATE_RECORD_VERSION = 1 };
+enum {
+    STATE_RECORD_VERSION = 1,
+    CONTROL_VERSION = 2, /* version 1 knew neither lineage nor live; it is read, too */
+};
 
 /* The one control record of a task. */
 struct control {
@@ -30,6 +33,12 @@ struct control {
         char channel[CHANNEL_NAME_MAX + 1];
         uint64_t digest;
     } tables[CHANNELS_MAX];
+    /*
+     * Drawn by chance when the state of this task began, and carried on ever since: which log this
+     * is, whatever its topic is called. 0: of version 1.
+     */
+    uint64_t lineage;
+    uint64_t live; /* messages that the state holds once this transaction has landed */
 };
 
 enum state_kind { STATE_MESSAGE, STATE_CONTROL, STATE_BAD_KEY };
