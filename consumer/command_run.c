@@ -89,6 +89,7 @@ int command_run(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a snapshot that failed, no more */
 
     code = options_check_config(&arguments.config);
     if (code == EXIT_WELL && !arguments.dry_run)

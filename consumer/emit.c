@@ -6,6 +6,7 @@
  * task, moved or not (DESIGN 5).
  */
 #include "consumer/clock.h"
+#include "consumer/hash.h"
 #include "consumer/log.h"
 #include "consumer/summary.h"
 #include "consumer/worker_inside.h"
@@ -17,7 +18,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LETTER_OVERHEAD = 2048 }; /* batch and record framing beside key, value and headers */
+enum {
+    LETTER_OVERHEAD = 2048, /* batch and record framing beside key, value and headers */
+    CONTROL_KEY_MAX = 4,
+};
 
 void emit_open(struct inside *inside)
 {
@@ -148,10 +152,28 @@ bool emit_touch(struct inside *inside, struct holding *holding)
     return true;
 }
 
-static void emit_control(struct inside *inside, const struct holding *holding)
+/* Where the control records lie: a snapshot begins at one. */
+void emit_arrived(void *context, const rd_kafka_message_t *message)
+{
+    struct inside *inside = context;
+    struct text channel, id;
+
+    if (message->key_len > CONTROL_KEY_MAX ||
+        state_key_decode(message->key, message->key_len, &channel, &id) != STATE_CONTROL ||
+        strcmp(rd_kafka_topic_name(message->rkt), inside->stage->state_topic) != 0)
+        return;
+    for (size_t i = 0; i < inside->holding_count; i++)
+        if (inside->holdings[i]->lane.partition == message->partition)
+            inside->holdings[i]->arrived_offset = message->offset;
+}
+
+static void emit_control(struct inside *inside, struct holding *holding)
 {
     static _Thread_local struct control control; /* 20 KiB: not for the stack of a thread */
 
+    while (holding->lineage == 0) /* a state begins, or was written before there were any */
+        holding->lineage = hash_seed();
+    holding->arrived_offset = -1;
     memset(&control, 0, sizeof(control));
     holding_give_control(holding, &inside->tables, &control);
     buffer_clear(&inside->key);
@@ -163,7 +185,7 @@ static void emit_control(struct inside *inside, const struct holding *holding)
                         inside->value.size, NULL);
 }
 
-static void emit_state(struct inside *inside, const struct holding *holding)
+static void emit_state(struct inside *inside, struct holding *holding)
 {
     const struct store *store = holding->lane.task.store;
     struct message_key key;

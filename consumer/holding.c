@@ -16,6 +16,7 @@ struct holding *holding_new(const struct config *config, const struct tables *ta
 
     memset(holding, 0, size);
     holding->inlet_count = inputs;
+    holding->control_offset = holding->arrived_offset = -1;
     lane_init(&holding->lane, partition, tables, inputs, seed);
     for (size_t i = 0; i < inputs; i++) {
         holding->inlets[i].topic = config->input_topics.items[i];
@@ -87,8 +88,11 @@ void holding_rewind(struct holding *holding)
 void holding_land(struct holding *holding)
 {
     lane_land(&holding->lane);
-    if (holding->touched)
+    if (holding->touched) {
         holding->transaction++;
+        holding->control_offset = holding->arrived_offset;
+    }
+    holding->arrived_offset = -1;
     holding->touched = false;
     for (size_t i = 0; i < holding->inlet_count; i++) {
         holding->inlets[i].landed_next = holding->inlets[i].next;
@@ -100,6 +104,7 @@ void holding_undo(struct holding *holding)
 {
     lane_undo(&holding->lane);
     holding->touched = false;
+    holding->arrived_offset = -1;
     holding_rewind(
         holding); /* undone records are read again: the one is no use without the other */
 }
@@ -126,6 +131,7 @@ void holding_take_control(struct holding *holding, const struct control *control
     memcpy(task->counts.arrivals, control->arrivals, sizeof(task->counts.arrivals));
     memcpy(holding->lane.dead_letters, control->dead_letters, sizeof(holding->lane.dead_letters));
     holding->lane.records = lane_accounted(&holding->lane);
+    holding->lineage = control->lineage;
     lane_land(&holding->lane);
 }
 
@@ -150,4 +156,6 @@ void holding_give_control(const struct holding *holding, const struct tables *ta
                  tables->rows[i]->channel);
         control->tables[i].digest = tables->rows[i]->digest;
     }
+    control->lineage = holding->lineage;
+    control->live = store_count(task->store);
 }

@@ -39,6 +39,13 @@ struct holding {
     bool touched;         /* by the open transaction */
     bool fenced_off;      /* revoked: kept in case it comes back */
     uint64_t transaction; /* number of the last transaction that landed */
+    uint64_t lineage;       /* of its control records; 0: none yet */
+    int64_t control_offset; /* of the last one that landed; -1: not known */
+    int64_t arrived_offset; /* of the open transaction's; -1: it has not arrived */
+    bool names_dropped;     /* the state topic has messages that memory lacks: no images of it */
+    int64_t snapshot_ms;    /* monotonic: when the last image was begun, or it began to run */
+    uint64_t snapshot_transaction; /* with which the last good image begins; 0: none */
+    int64_t snapshot_wall_ms;      /* wall clock: when that was */
     size_t inlet_count;
     struct inlet inlets[]; /* in the order of input.topics */
 };

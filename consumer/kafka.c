@@ -254,6 +254,9 @@ rd_kafka_t *kafka_restorer(const struct config *config)
     prefer(conf, config, "fetch.wait.max.ms", "10");
     prefer(conf, config, "fetch.message.max.bytes", "4194304");
     prefer(conf, config, "queued.min.messages", "200000");
+    prefer(conf, config, "socket.timeout.ms", "20000"); /* it is asked, too, but it also fetches */
+    if (rd_kafka_version() >= 0x02020000) /* before that, restore.c wakes who sleeps */
+        prefer(conf, config, "fetch.queue.backoff.ms", "5");
     client = make(RD_KAFKA_CONSUMER, conf);
     if (client != NULL)
         rd_kafka_poll_set_consumer(client);

@@ -1,4 +1,11 @@
-/* restore.c: one consumer for all the tasks that a worker is taking over. */
+/*
+ * restore.c: one consumer for all the tasks that a worker is taking over.
+ *
+ * A snapshot is believed when all that can be known speaks for it: the file itself
+ * (snapshot_reader.h), and then the topic. The last control record must be of the same lineage, be
+ * the transaction of the committed offsets, and count as many messages as there are in memory now.
+ * Else memory is emptied and the topic read from its beginning.
+ */
 #include "consumer/restore.h"
 
 #include "consumer/clock.h"
@@ -8,9 +15,21 @@
 #include "consumer/trouble.h"
 #include "statemachine/memory.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
-enum { BATCH = 5000, ASK_MS = 2000, SAY_EVERY_MS = 5000 };
+enum {
+    BATCH = 2000,         /* records: some milliseconds */
+    AHEAD = 8,            /* records: about as long as the memory takes to answer */
+    NUDGE_EVERY = 100000, /* records: half of queued.min.messages, see kafka_restorer() */
+    NUDGE_MS = 100,
+    IMAGE_SLICE_MS = 10,
+    ASK_MS = 2000, /* one question */
+    ASK_PAUSE_MS = 200,
+    SAY_EVERY_MS = 5000,
+    PUBLISH_EVERY_MS = 200,
+};
 
 void restore_init(struct restore *restore, const struct config *config, struct tables *tables,
                   const char *state_topic, bool allow_table_change)
@@ -23,6 +42,16 @@ void restore_init(struct restore *restore, const struct config *config, struct t
     };
 }
 
+void restore_use_snapshots(struct restore *restore, const struct snapshot_place *place)
+{
+    restore->place = place;
+}
+
+void restore_show_progress(struct restore *restore, struct restore_progress *progress)
+{
+    restore->progress = progress;
+}
+
 static size_t count_pending(const struct restore *restore)
 {
     size_t pending = 0;
@@ -32,11 +61,15 @@ static size_t count_pending(const struct restore *restore)
     return pending;
 }
 
+/* Without closing it as a member of a group, which it never was: that could take long. */
 static void close_reader(struct restore *restore)
 {
-    if (restore->reader != NULL)
-        rd_kafka_destroy(restore->reader);
+    if (restore->reader == NULL)
+        return;
+    rd_kafka_queue_destroy(restore->queue);
+    rd_kafka_destroy_flags(restore->reader, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     restore->reader = NULL;
+    restore->queue = NULL;
 }
 
 /*
@@ -53,6 +86,7 @@ static bool open_reader(struct restore *restore)
     restore->reader = kafka_restorer(restore->config);
     if (restore->reader == NULL)
         return false;
+    restore->queue = rd_kafka_queue_get_consumer(restore->reader);
     list = rd_kafka_topic_partition_list_new((int)restore->job_count);
     for (size_t i = 0; i < restore->job_count; i++)
         if (!restore->jobs[i]->done)
@@ -68,6 +102,100 @@ static bool open_reader(struct restore *restore)
     return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* ---- how far it is ---------------------------------------------------------------------- */
+
+/*
+ * What a job has read and has to read, in bytes: an image's are known, a topic's are estimated by
+ * what its offsets took so far.
+ */
+static void measure(const struct restore_job *job, double *read, double *all)
+{
+    double each = job->next > job->start ? (double)job->bytes / (double)(job->next - job->start)
+                                         : 100;
+
+    *read = (double)job->bytes;
+    *all = *read;
+    if (job->phase == RESTORE_TOPIC && !job->done)
+        *all += each * (double)(job->target > job->next ? job->target - job->next : 0);
+    if (job->phase == RESTORE_IMAGE) {
+        *read += (double)snapshot_reader_read(job->image);
+        *all += (double)snapshot_reader_size(job->image);
+    } else {
+        *read += (double)job->image_bytes;
+        *all += (double)job->image_bytes;
+    }
+}
+
+struct estimate {
+    int percent;
+    int64_t eta_s; /* -1: not known */
+};
+
+static struct estimate estimate(double read, double all, int64_t spent_ms)
+{
+    struct estimate estimate = {.percent = all > 0 ? (int)(100 * read / all) : 0, .eta_s = -1};
+
+    if (read > 0 && spent_ms > 0)
+        estimate.eta_s = (int64_t)((all - read) * (double)spent_ms / read / 1000 + 0.5);
+    return estimate;
+}
+
+static void publish(struct restore *restore, bool now)
+{
+    struct restore_progress *progress = restore->progress;
+    double read = 0, all = 0;
+    int64_t now_ms = clock_monotonic_ms(), since_ms = now_ms, tasks = 0;
+    struct estimate whole;
+
+    if (progress == NULL || (!now && now_ms - restore->published_ms < PUBLISH_EVERY_MS))
+        return;
+    restore->published_ms = now_ms;
+    for (size_t i = 0; i < restore->job_count; i++) {
+        const struct restore_job *job = restore->jobs[i];
+        double job_read, job_all;
+        measure(job, &job_read, &job_all);
+        read += job_read;
+        all += job_all;
+        tasks += !job->done;
+        since_ms = job->started_ms < since_ms ? job->started_ms : since_ms;
+    }
+    whole = estimate(read, all, now_ms - since_ms);
+    atomic_store(&progress->tasks, tasks);
+    atomic_store(&progress->percent, tasks == 0 ? 100 : whole.percent);
+    atomic_store(&progress->eta_s, tasks == 0 ? 0 : whole.eta_s);
+    atomic_fetch_add(&progress->records, (long long)restore->unpublished_records);
+    atomic_fetch_add(&progress->bytes, (long long)restore->unpublished_bytes);
+    restore->unpublished_records = restore->unpublished_bytes = 0;
+}
+
+static void tell(struct restore *restore)
+{
+    static const char *const words[] = {
+        [RESTORE_ASKING] = "asking", [RESTORE_IMAGE] = "snapshot", [RESTORE_TOPIC] = "topic"};
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (now_ms - restore->said_ms < SAY_EVERY_MS)
+        return;
+    for (size_t i = 0; i < restore->job_count; i++) {
+        const struct restore_job *job = restore->jobs[i];
+        struct estimate how_far;
+        double read, all;
+        if (job->done || now_ms - job->started_ms < SAY_EVERY_MS)
+            continue;
+        measure(job, &read, &all);
+        how_far = estimate(read, all, now_ms - job->started_ms);
+        log_info("restoring",
+                 "topic=%s partition=%d from=%s records=%" PRIu64 " bytes=%" PRIu64
+                 " offset=%" PRId64 " of=%" PRId64 " percent=%d eta_s=%" PRId64,
+                 restore->state_topic, job->lane->partition, words[job->phase],
+                 job->records + job->image_records, job->bytes + job->image_bytes, job->next,
+                 job->target, how_far.percent, how_far.eta_s);
+    }
+    restore->said_ms = now_ms;
+}
+
+/* ---- jobs come and go ------------------------------------------------------------------- */
+
 void restore_release(struct restore *restore)
 {
     close_reader(restore);
@@ -80,39 +208,32 @@ static void finish(struct restore *restore, struct restore_job *job)
     int64_t took_ms = clock_monotonic_ms() - job->started_ms;
 
     job->done = true;
+    if (job->image != NULL) {
+        job->snapshot_transaction = snapshot_reader_transaction(job->image);
+        job->snapshot_wall_ms = snapshot_reader_created_ms(job->image);
+    }
     log_info("restored",
-             "topic=%s partition=%d records=%llu bytes=%llu live=%zu next_offset=%lld "
-             "took_ms=%lld",
-             restore->state_topic, job->lane->partition, (unsigned long long)job->records,
-             (unsigned long long)job->bytes, store_measure(job->lane->task.store).records,
-             (long long)job->next, (long long)took_ms);
+             "topic=%s partition=%d records=%" PRIu64 " bytes=%" PRIu64 " snapshot_records=%" PRIu64
+             " snapshot_bytes=%" PRIu64 " live=%zu next_offset=%" PRId64 " took_ms=%" PRId64,
+             restore->state_topic, job->lane->partition, job->records, job->bytes,
+             job->image_records, job->image_bytes, store_count(job->lane->task.store), job->next,
+             took_ms);
+    snapshot_reader_close(&job->image);
 }
 
-bool restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
-                 rd_kafka_t *client)
+void restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
+                 rd_kafka_t *client, uint64_t transaction)
 {
-    int64_t low, high;
-    rd_kafka_resp_err_t error =
-        kafka_ask_ends(client, restore->state_topic, lane->partition, &low, &high, ASK_MS);
-
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        log_info("state_end_not_known", "topic=%s partition=%d error=%s", restore->state_topic,
-                 lane->partition, rd_kafka_err2name(error));
-        return false;
-    }
     memset(job, 0, sizeof(*job));
     intern_init(&job->gone, hash_bytes, hash_seed());
     job->lane = lane;
-    job->target = high;
-    job->next = low;
+    job->client = client;
+    job->transaction = transaction;
+    job->control_offset = -1;
     job->started_ms = clock_monotonic_ms();
+    job->asked_ms = job->started_ms - ASK_PAUSE_MS;
     restore->jobs = memory_resize(restore->jobs, restore->job_count + 1, sizeof(*restore->jobs));
     restore->jobs[restore->job_count++] = job;
-    if (low >= high)
-        finish(restore, job);
-    else
-        restore->more = true;
-    return true;
 }
 
 void restore_drop(struct restore *restore, struct restore_job *job)
@@ -120,39 +241,40 @@ void restore_drop(struct restore *restore, struct restore_job *job)
     for (size_t i = 0; i < restore->job_count; i++)
         if (restore->jobs[i] == job) {
             intern_release(&job->gone);
+            snapshot_reader_close(&job->image);
+            snapshot_paths_release(&job->snapshots);
             restore->jobs[i] = restore->jobs[--restore->job_count];
             if (count_pending(restore) == 0)
                 close_reader(restore);
+            publish(restore, true);
             return;
         }
 }
 
+bool restore_dropped_names(const struct restore_job *job)
+{
+    return intern_count(&job->gone) > 0;
+}
+
+/* ---- one record, wherever it comes from ------------------------------------------------- */
+
 static struct restore_job *job_of(const struct restore *restore, int32_t partition)
 {
     for (size_t i = 0; i < restore->job_count; i++)
-        if (!restore->jobs[i]->done && restore->jobs[i]->lane->partition == partition)
+        if (!restore->jobs[i]->done && restore->jobs[i]->phase == RESTORE_TOPIC &&
+            restore->jobs[i]->lane->partition == partition)
             return restore->jobs[i];
     return NULL;
 }
 
-static bool refuse(const struct restore *restore, const rd_kafka_message_t *message,
-                   const char *what, const char *hint)
-{
-    log_error("state_record_refused", "topic=%s partition=%d offset=%lld fault=\"%s\" hint=\"%s\"",
-              restore->state_topic, message->partition, (long long)message->offset, what, hint);
-    return false;
-}
-
 /* A set of keys: only the newest record of each counts, older ones are on their way out. */
-static void gone_add(struct restore_job *job, const rd_kafka_message_t *message)
+static void gone_add(struct restore_job *job, struct text key)
 {
-    intern_hold(&job->gone,
-                (struct text){.bytes = message->key, .size = (uint32_t)message->key_len});
+    intern_hold(&job->gone, key);
 }
 
-static void gone_remove(struct restore_job *job, const rd_kafka_message_t *message)
+static void gone_remove(struct restore_job *job, struct text key)
 {
-    struct text key = {.bytes = message->key, .size = (uint32_t)message->key_len};
     size_t before = intern_count(&job->gone);
     uint32_t ref;
 
@@ -165,62 +287,247 @@ static void gone_remove(struct restore_job *job, const rd_kafka_message_t *messa
         intern_drop(&job->gone, ref);
 }
 
-static bool restore_message(struct restore *restore, struct restore_job *job,
-                            const rd_kafka_message_t *message, struct text channel, struct text id)
+/* A value without bytes is a tombstone. */
+static enum state_fault restore_message(struct restore *restore, struct restore_job *job,
+                                        struct text key, struct text value, struct text channel,
+                                        struct text id)
 {
     struct table *table =
         (struct table *)(uintptr_t)tables_find(restore->tables, channel.bytes, channel.size);
     struct record record;
+    enum state_fault fault;
 
-    gone_remove(job, message);
-    if (message->payload == NULL) {
+    gone_remove(job, key);
+    if (value.bytes == NULL) {
         if (table != NULL)
             task_restore_gone(&job->lane->task, table, id);
-        return true;
+        return STATE_GOOD;
     }
-    if (table == NULL) {
-        gone_add(job, message);
-        return true;
+    fault = table == NULL ? STATE_NAMES_GONE
+                          : state_record_decode(value.bytes, value.size, table,
+                                                restore->allow_table_change, &record);
+    if (fault == STATE_NAMES_GONE) {
+        gone_add(job, key);
+        return STATE_GOOD;
     }
-    switch (state_record_decode(message->payload, message->len, table, restore->allow_table_change,
-                                &record)) {
-    case STATE_GOOD:
+    if (fault == STATE_GOOD)
         task_restore(&job->lane->task, table, id, &record);
-        return true;
-    case STATE_NAMES_GONE:
-        gone_add(job, message);
-        return true;
-    case STATE_TOO_NEW:
-        return refuse(restore, message, "a version this program does not know",
-                      "start a newer upshot");
-    case STATE_CORRUPT:
-        break;
+    return fault;
+}
+
+/* Most of a restore is waiting for memory: ask for it a few records early. */
+static void expect(const struct restore *restore, const struct restore_job *job, struct text key)
+{
+    const struct table *table;
+    struct text channel, id;
+
+    if (state_key_decode(key.bytes, key.size, &channel, &id) != STATE_MESSAGE)
+        return;
+    table = tables_find(restore->tables, channel.bytes, channel.size);
+    if (table != NULL)
+        task_restore_expect(&job->lane->task, table, id);
+}
+
+/* ---- asking ----------------------------------------------------------------------------- */
+
+static void to_topic(struct restore *restore, struct restore_job *job, int64_t from)
+{
+    job->phase = RESTORE_TOPIC;
+    job->start = job->next = from;
+    restore->more = true;
+}
+
+/* The newest snapshot that may be used, or the whole topic. */
+static void choose(struct restore *restore, struct restore_job *job, int64_t wall_ms)
+{
+    job->image = restore->place == NULL
+                     ? NULL
+                     : snapshot_reader_open(restore->place, job->lane->partition, &job->snapshots,
+                                            &job->snapshot_next, job->low, job->target, wall_ms);
+    if (job->image == NULL)
+        to_topic(restore, job, job->low);
+    else
+        job->phase = RESTORE_IMAGE;
+}
+
+static void list_snapshots(const struct restore *restore, struct restore_job *job)
+{
+    if (restore->place == NULL)
+        return;
+    if (!snapshot_list(restore->place, job->lane->partition, &job->snapshots))
+        log_warn("state_dir_unreadable", "partition=%d dir=%s error=\"%s\"", job->lane->partition,
+                 restore->place->dir, strerror(errno));
+}
+
+/*
+ * One question at a time, for the group must be answered in between; asked again for as long as the
+ * group wants it: a broker that has just died does not answer for some seconds.
+ */
+static void ask(struct restore *restore, int64_t wall_ms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    for (size_t i = 0; i < restore->job_count; i++) {
+        struct restore_job *job = restore->jobs[i];
+        rd_kafka_resp_err_t error;
+        if (job->phase != RESTORE_ASKING || now_ms - job->asked_ms < ASK_PAUSE_MS)
+            continue;
+        error = kafka_ask_ends(job->client, restore->state_topic, job->lane->partition, &job->low,
+                               &job->target, ASK_MS);
+        job->asked_ms = clock_monotonic_ms();
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            log_seldom(LOG_INFO_LEVEL, "state_end_not_known", restore->state_topic,
+                       "topic=%s partition=%d error=%s", restore->state_topic,
+                       job->lane->partition, rd_kafka_err2name(error));
+            return;
+        }
+        list_snapshots(restore, job);
+        choose(restore, job, wall_ms);
+        return;
     }
-    return refuse(restore, message, "checksum or shape is wrong",
-                  "something else has written to the state topic, or it is damaged");
+}
+
+/* ---- from an image ---------------------------------------------------------------------- */
+
+/* Whatever was believed of it goes. */
+static void disbelieve(struct restore_job *job, const char *reason, const char *hint)
+{
+    snapshot_ignored(snapshot_reader_path(job->image), reason, hint);
+    snapshot_reader_close(&job->image);
+    task_restore_again(&job->lane->task);
+    intern_release(&job->gone);
+    intern_init(&job->gone, hash_bytes, hash_seed());
+    memset(&job->control, 0, sizeof(job->control));
+    job->control_offset = -1;
+    job->image_records = job->image_bytes = 0;
+}
+
+/* A thousand pairs. False: they are not what this program writes. */
+static bool take_pairs(struct restore *restore, struct restore_job *job, struct text pairs)
+{
+    struct text ahead = pairs, key, value, channel, id;
+
+    for (int i = 0; i < AHEAD && snapshot_next(&ahead, &key, &value); i++)
+        expect(restore, job, key);
+    while (snapshot_next(&pairs, &key, &value)) {
+        struct text later, unused;
+        if (snapshot_next(&ahead, &later, &unused))
+            expect(restore, job, later);
+        if (state_key_decode(key.bytes, key.size, &channel, &id) != STATE_MESSAGE ||
+            restore_message(restore, job, key, value, channel, id) != STATE_GOOD)
+            return false;
+        job->image_records++;
+        restore->unpublished_records++;
+        restore->unpublished_bytes += key.size + value.size;
+        job->image_bytes += key.size + value.size;
+    }
+    return true;
+}
+
+static void read_image(struct restore *restore, struct restore_job *job, int64_t until_ms,
+                       int64_t wall_ms)
+{
+    enum snapshot_step step = SNAPSHOT_MORE;
+    struct text pairs;
+
+    while (step == SNAPSHOT_MORE && clock_monotonic_ms() < until_ms) {
+        step = snapshot_reader_step(job->image, &pairs);
+        if (step == SNAPSHOT_MORE && !take_pairs(restore, job, pairs)) {
+            disbelieve(job, "corrupt", "a record in it is none");
+            choose(restore, job, wall_ms);
+            return;
+        }
+    }
+    if (step == SNAPSHOT_BAD) {
+        disbelieve(job, snapshot_reader_why(job->image), "it is not as it was written");
+        choose(restore, job, wall_ms);
+    } else if (step == SNAPSHOT_DONE) {
+        to_topic(restore, job, snapshot_reader_offset(job->image));
+    }
+}
+
+/* True where some job is not yet at the topic. */
+static bool read_images(struct restore *restore, int64_t wall_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + IMAGE_SLICE_MS;
+    bool waiting = false;
+
+    for (size_t i = 0; i < restore->job_count; i++) {
+        if (restore->jobs[i]->phase == RESTORE_IMAGE)
+            read_image(restore, restore->jobs[i], until_ms, wall_ms);
+        waiting = waiting || restore->jobs[i]->phase != RESTORE_TOPIC;
+    }
+    return waiting;
+}
+
+/* The topic has been read: is memory what the last control record says it is? */
+static const char *image_fault(const struct restore_job *job)
+{
+    if (job->control_offset < 0 || job->control.lineage != snapshot_reader_lineage(job->image))
+        return "another_log"; /* the topic was made anew, or is another's */
+    if (job->control.transaction != job->transaction)
+        return "offsets_moved";
+    if (intern_count(&job->gone) == 0 && job->control.live != store_count(job->lane->task.store))
+        return "another_count";
+    return NULL;
+}
+
+/* ---- from the topic --------------------------------------------------------------------- */
+
+static bool refuse(const struct restore *restore, const rd_kafka_message_t *message,
+                   const char *what, const char *hint)
+{
+    log_error("state_record_refused", "topic=%s partition=%d offset=%lld fault=\"%s\" hint=\"%s\"",
+              restore->state_topic, message->partition, (long long)message->offset, what, hint);
+    return false;
 }
 
 static bool restore_record(struct restore *restore, struct restore_job *job,
                            const rd_kafka_message_t *message)
 {
+    struct text key = {.bytes = message->key, .size = (uint32_t)message->key_len};
+    struct text value = {.bytes = message->payload, .size = (uint32_t)message->len};
+    enum state_fault fault = STATE_CORRUPT;
     struct text channel, id;
 
     job->records++;
     job->bytes += message->len + message->key_len;
-    switch (state_key_decode(message->key, message->key_len, &channel, &id)) {
+    restore->unpublished_records++;
+    restore->unpublished_bytes += message->len + message->key_len;
+    switch (state_key_decode(key.bytes, key.size, &channel, &id)) {
     case STATE_MESSAGE:
-        return restore_message(restore, job, message, channel, id);
-    case STATE_CONTROL:
-        if (message->payload == NULL ||
-            control_decode(message->payload, message->len, &job->control) != STATE_GOOD)
-            return refuse(restore, message, "bad control record",
-                          "something else has written to the state topic, or it is damaged");
-        return true;
-    case STATE_BAD_KEY:
+        fault = restore_message(restore, job, key, value, channel, id);
         break;
+    case STATE_CONTROL:
+        if (value.bytes != NULL)
+            fault = control_decode(value.bytes, value.size, &job->control);
+        job->control_offset = message->offset;
+        break;
+    case STATE_BAD_KEY:
+        return refuse(restore, message, "unknown kind of key",
+                      "something else has written to the state topic");
     }
-    return refuse(restore, message, "unknown kind of key",
-                  "something else has written to the state topic");
+    if (fault == STATE_TOO_NEW)
+        return refuse(restore, message, "a version this program does not know",
+                      "start a newer upshot");
+    return fault == STATE_GOOD ||
+           refuse(restore, message, "checksum or shape is wrong",
+                  "something else has written to the state topic, or it is damaged");
+}
+
+/*
+ * A broker thread of librdkafka before 2.2 that has queued.min.messages waiting sleeps for a
+ * second, however soon they are taken, and a restore would mostly wait. Any question to that broker
+ * wakes it, and then it fetches. Later ones have fetch.queue.backoff.ms.
+ */
+static void nudge(struct restore *restore, const struct restore_job *job)
+{
+    int64_t low, high;
+
+    restore->since_nudge = 0;
+    if (rd_kafka_version() < 0x02020000)
+        rd_kafka_query_watermark_offsets(restore->reader, restore->state_topic,
+                                         job->lane->partition, &low, &high, NUDGE_MS);
 }
 
 static bool take(struct restore *restore, const rd_kafka_message_t *message)
@@ -232,6 +539,8 @@ static bool take(struct restore *restore, const rd_kafka_message_t *message)
         if (job == NULL || message->offset < job->next)
             return true; /* of an assignment before */
         job->next = message->offset + 1;
+        if (++restore->since_nudge >= NUDGE_EVERY)
+            nudge(restore, job);
         return restore_record(restore, job, message);
     }
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
@@ -254,21 +563,23 @@ static bool take(struct restore *restore, const rd_kafka_message_t *message)
     return true;
 }
 
-static void tell(struct restore *restore)
+static void expect_message(const struct restore *restore, const rd_kafka_message_t *message)
 {
-    int64_t now_ms = clock_monotonic_ms();
+    const struct restore_job *job = job_of(restore, message->partition);
 
-    if (now_ms - restore->said_ms < SAY_EVERY_MS)
-        return;
-    for (size_t i = 0; i < restore->job_count; i++) {
-        const struct restore_job *job = restore->jobs[i];
-        if (!job->done && now_ms - job->started_ms >= SAY_EVERY_MS)
-            log_info("restoring",
-                     "topic=%s partition=%d records=%llu bytes=%llu offset=%lld of=%lld",
-                     restore->state_topic, job->lane->partition, (unsigned long long)job->records,
-                     (unsigned long long)job->bytes, (long long)job->next, (long long)job->target);
-    }
-    restore->said_ms = now_ms;
+    if (job != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        expect(restore, job,
+               (struct text){.bytes = message->key, .size = (uint32_t)message->key_len});
+}
+
+/* Jobs that the topic has something for. */
+static size_t count_unread(const struct restore *restore)
+{
+    size_t unread = 0;
+
+    for (size_t i = 0; i < restore->job_count; i++)
+        unread += !restore->jobs[i]->done && restore->jobs[i]->next < restore->jobs[i]->target;
+    return unread;
 }
 
 static bool names_fit(const struct restore *restore, const struct restore_job *job)
@@ -292,36 +603,58 @@ static bool names_fit(const struct restore *restore, const struct restore_job *j
     return false;
 }
 
-enum restore_result restore_poll(struct restore *restore, int wait_ms)
+static enum restore_result read_topic(struct restore *restore, int wait_ms)
 {
     static _Thread_local rd_kafka_message_t *batch[BATCH];
-    rd_kafka_queue_t *queue;
-    ssize_t count;
+    ssize_t count = rd_kafka_consume_batch_queue(restore->queue, wait_ms, batch, BATCH);
     bool good = true;
 
-    if (restore->more && !open_reader(restore))
-        return RESTORE_FAILED;
-    if (restore->reader == NULL)
-        return RESTORE_GOING;
-    queue = rd_kafka_queue_get_consumer(restore->reader);
-    count = rd_kafka_consume_batch_queue(queue, wait_ms, batch, BATCH);
     for (ssize_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            expect_message(restore, batch[i + AHEAD]);
         good = good && take(restore, batch[i]);
         rd_kafka_message_destroy(batch[i]);
     }
-    rd_kafka_queue_destroy(queue);
-    if (!good)
-        return restore->failed ? RESTORE_FAILED : RESTORE_REFUSED;
+    return good ? RESTORE_GOING : restore->failed ? RESTORE_FAILED : RESTORE_REFUSED;
+}
+
+/* A job that has read the topic to its end is done, or begins anew without its image. */
+static bool close_jobs(struct restore *restore)
+{
     for (size_t i = 0; i < restore->job_count; i++) {
         struct restore_job *job = restore->jobs[i];
-        if (job->done || job->next < job->target)
+        const char *fault;
+        if (job->done || job->phase != RESTORE_TOPIC || job->next < job->target)
             continue;
-        if (!names_fit(restore, job))
-            return RESTORE_REFUSED;
-        finish(restore, job);
+        fault = job->image == NULL ? NULL : image_fault(job);
+        if (fault != NULL) {
+            disbelieve(job, fault, "it does not agree with the state topic");
+            to_topic(restore, job, job->low);
+        } else if (names_fit(restore, job)) {
+            finish(restore, job);
+        } else {
+            return false;
+        }
     }
+    return true;
+}
+
+enum restore_result restore_poll(struct restore *restore, int wait_ms, int64_t wall_ms)
+{
+    enum restore_result result = RESTORE_GOING;
+
+    ask(restore, wall_ms);
+    /* The reader is opened for all at once, when each knows from where. */
+    if (!read_images(restore, wall_ms) && restore->more && count_unread(restore) > 0 &&
+        !open_reader(restore))
+        return RESTORE_FAILED;
+    if (restore->reader != NULL)
+        result = read_topic(restore, wait_ms);
+    if (result == RESTORE_GOING && !close_jobs(restore))
+        result = RESTORE_REFUSED;
     if (count_pending(restore) == 0)
         close_reader(restore);
+    publish(restore, false);
     tell(restore);
-    return RESTORE_GOING;
+    return result;
 }

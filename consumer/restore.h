@@ -1,26 +1,57 @@
 /*
- * restore.h: a task's memory, read back from the state topic (DESIGN 5, take-over).
+ * restore.h: a task's memory, read back from the state topic (DESIGN 5, take-over), or from a
+ * snapshot and what the topic has since.
  *
- * Order matters and is the caller's: committed offsets (stable) first, then restore_add(), which
- * asks for the partition's high watermark with a read_uncommitted handle. The task is whole when
- * the restoring consumer's next offset has reached it: markers and aborted records count.
+ *   asking --> image --> topic --> done
+ *      |         |         ^ |
+ *      +---------+---------+ |  no good snapshot; one that turned out bad: all of the topic
+ *                ^-----------+
+ *
+ * Order matters and is the caller's: committed offsets (stable) first, then restore_add(); the
+ * partition's high watermark is asked for after that, with a read_uncommitted handle. The task is
+ * whole when the restoring consumer's next offset has reached it: markers and aborted records
+ * count. No call takes long: the worker has a group to answer, and other tasks to run.
  */
 #ifndef UPSHOT_CONSUMER_RESTORE_H
 #define UPSHOT_CONSUMER_RESTORE_H
 
 #include "consumer/config.h"
 #include "consumer/pump.h"
+#include "consumer/snapshot_reader.h"
 #include "schemas/state_record.h"
+
+#include <stdatomic.h>
+
+enum restore_phase { RESTORE_ASKING, RESTORE_IMAGE, RESTORE_TOPIC };
 
 struct restore_job {
     struct lane *lane;      /* filled as records come */
     struct control control; /* the last control record seen; transaction 0: none */
+    int64_t control_offset; /* where; -1: none */
     bool done;
-    int64_t target; /* next offset at which it is whole */
-    int64_t next;   /* next offset to read */
-    uint64_t records, bytes;
+    enum restore_phase phase;
+    rd_kafka_t *client;   /* to ask with */
+    uint64_t transaction; /* what the committed offsets say */
+    int64_t low, target;  /* of the topic: first offset, next offset at which it is whole */
+    int64_t start, next;  /* first and next offset to read */
+    uint64_t records, bytes; /* of the topic */
     struct intern gone; /* keys whose newest record has names that the tables lack */
-    int64_t started_ms;
+    int64_t started_ms, asked_ms;
+    /* The image it began with, if any. */
+    struct snapshot_paths snapshots;
+    size_t snapshot_next;
+    struct snapshot_reader *image; /* open until the job is done, for it may still be found out */
+    uint64_t image_records, image_bytes;
+    uint64_t snapshot_transaction; /* done: of the image that was used; 0: none */
+    int64_t snapshot_wall_ms;
+};
+
+/* How far the restores of a worker are, for whoever looks from another thread. */
+struct restore_progress {
+    atomic_llong tasks;          /* being restored */
+    atomic_llong records, bytes; /* read since the start, images included */
+    atomic_llong percent;        /* of what these tasks have to read, by offsets and by bytes */
+    atomic_llong eta_s;          /* -1: not known yet */
 };
 
 struct restore {
@@ -28,12 +59,17 @@ struct restore {
     struct tables *tables;
     const char *state_topic;
     bool allow_table_change;
-    rd_kafka_t *reader; /* NULL while there is nothing to restore */
-    bool more;          /* a task came that the reader does not read yet */
-    bool failed;        /* the state cannot be read at all, and why is told */
+    const struct snapshot_place *place; /* NULL: no snapshots */
+    struct restore_progress *progress;  /* NULL: nobody looks */
+    rd_kafka_t *reader;                 /* NULL while there is nothing to restore */
+    rd_kafka_queue_t *queue;            /* of the reader */
+    bool more;                          /* a task came that the reader does not read yet */
+    bool failed;                        /* the state cannot be read at all, and why is told */
     struct restore_job **jobs;
     size_t job_count;
-    int64_t said_ms;
+    int64_t said_ms, published_ms;
+    uint64_t unpublished_records, unpublished_bytes;
+    unsigned since_nudge; /* records read since the broker's thread was last woken */
 };
 
 enum restore_result {
@@ -46,17 +82,24 @@ void restore_init(struct restore *restore, const struct config *config, struct t
                   const char *state_topic, bool allow_table_change);
 void restore_release(struct restore *restore);
 
+/* Both are borrowed, and optional. */
+void restore_use_snapshots(struct restore *restore, const struct snapshot_place *place);
+void restore_show_progress(struct restore *restore, struct restore_progress *progress);
+
 /*
- * Begins one task. `client` reads uncommitted. The job is the caller's, and must live until
- * restore_drop().
+ * Begins one task. `client` reads uncommitted; `transaction` is the number in the committed
+ * offsets. The job is the caller's, and must live until restore_drop().
  */
-bool restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
-                 rd_kafka_t *client);
+void restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
+                 rd_kafka_t *client, uint64_t transaction);
 
 /* Ends a job, done or not; a job that is not there is ignored. */
 void restore_drop(struct restore *restore, struct restore_job *job);
 
-/* Reads for at most wait_ms, sets done where a task is whole. */
-enum restore_result restore_poll(struct restore *restore, int wait_ms);
+/* Reads for at most wait_ms or some ten, sets done where a task is whole. wall_ms is now. */
+enum restore_result restore_poll(struct restore *restore, int wait_ms, int64_t wall_ms);
+
+/* True where messages of the state topic are not in memory, because their names are gone. */
+bool restore_dropped_names(const struct restore_job *job);
 
 #endif

@@ -23,6 +23,28 @@ enum {
     COMPARE_EVERY_MS = 1000,
 };
 
+/* Of all workers' restores; the whole is as far as its slowest part. */
+static void tell_restores(const struct worker *workers, size_t count)
+{
+    long long tasks = 0, records = 0, bytes = 0, percent = 100, eta_s = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct restore_progress *one = &workers[i].restoring;
+        long long left_s = atomic_load(&one->eta_s);
+        records += atomic_load(&one->records);
+        bytes += atomic_load(&one->bytes);
+        if (atomic_load(&one->tasks) == 0)
+            continue;
+        tasks += atomic_load(&one->tasks);
+        percent = atomic_load(&one->percent) < percent ? atomic_load(&one->percent) : percent;
+        eta_s = left_s < 0 || eta_s < 0 ? -1 : left_s > eta_s ? left_s : eta_s;
+    }
+    if (tasks > 0)
+        log_info("restore_progress",
+                 "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld", tasks, records,
+                 bytes, percent, eta_s);
+}
+
 static void tell(const struct stage *stage)
 {
     log_info("progress",
@@ -169,6 +191,7 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
         }
         if (now_ms - told_ms >= TELL_EVERY_MS) {
             tell(stage);
+            tell_restores(workers, count);
             told_ms = now_ms;
         }
         if (now_ms - compared_ms >= COMPARE_EVERY_MS) {

@@ -49,6 +49,7 @@ void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t event,
 static void stop_running(struct inside *inside, struct holding *holding)
 {
     restore_drop(&inside->restore, &holding->restoring);
+    snapshot_writer_forget(inside->snapshots, holding);
     holding_disconnect(holding);
     if (holding->running)
         atomic_fetch_sub(&inside->stage->partitions, 1);
@@ -277,6 +278,7 @@ static void run_holding(struct inside *inside, struct holding *holding)
 {
     holding->running = true;
     holding->fenced_off = false;
+    holding->snapshot_ms = clock_monotonic_ms();
     atomic_fetch_add(&inside->stage->partitions, 1);
 }
 
@@ -297,12 +299,9 @@ static bool take_over(struct inside *inside, size_t i,
     }
     if (!start_from(inside, holding, committed))
         return false;
-    while (still_wanted(inside)) {
-        if (restore_add(&inside->restore, &holding->restoring, &holding->lane, inside->client))
-            return true;
-        clock_sleep_ms(PAUSE_MS);
-    }
-    return false;
+    restore_add(&inside->restore, &holding->restoring, &holding->lane, inside->client,
+                holding->transaction);
+    return true;
 }
 
 static void renew_generation(struct inside *inside)
@@ -583,7 +582,7 @@ static void tell_table_changes(const struct inside *inside, const struct holding
 
 void takeover_poll(struct inside *inside, int wait_ms)
 {
-    switch (restore_poll(&inside->restore, wait_ms)) {
+    switch (restore_poll(&inside->restore, wait_ms, stage_now_ms(inside->stage))) {
     case RESTORE_GOING:
         break;
     case RESTORE_REFUSED:
@@ -598,10 +597,14 @@ void takeover_poll(struct inside *inside, int wait_ms)
         const struct control *control = &holding->restoring.control;
         if (holding->running || !holding->restoring.done)
             continue;
+        holding->names_dropped = restore_dropped_names(&holding->restoring);
         restore_drop(&inside->restore, &holding->restoring);
         if (control->transaction != 0) {
             tell_table_changes(inside, holding);
             holding_take_control(holding, control);
+            holding->control_offset = holding->restoring.control_offset;
+            holding->snapshot_transaction = holding->restoring.snapshot_transaction;
+            holding->snapshot_wall_ms = holding->restoring.snapshot_wall_ms;
         }
         if (control->transaction != holding->transaction)
             log_warn("offsets_moved",

@@ -23,6 +23,7 @@ enum {
     LEAST_MAX_BYTES = 32768,     /* an outcome with 62 statuses and the longest names fits */
     /* A tombstone that is cleaned away while a restore is under way lets the message rise again. */
     LEAST_DELETE_RETENTION_MS = 3600000,
+    DEFAULT_DELETE_RETENTION_MS = 86400000,
 };
 
 struct prepare {
@@ -363,6 +364,19 @@ static void tell_weaknesses(struct prepare *prepare, const char *const *topics,
               "principal DescribeConfigs on these topics");
 }
 
+/* Whose snapshots may be used. */
+static void note_cluster(struct prepare *prepare)
+{
+    char *cluster = prepare->config->state_dir[0] == 0
+                        ? NULL
+                        : rd_kafka_clusterid(prepare->client, ASK_MS);
+
+    if (cluster == NULL)
+        return;
+    snprintf(prepare->facts->cluster, sizeof(prepare->facts->cluster), "%s", cluster);
+    rd_kafka_mem_free(prepare->client, cluster);
+}
+
 static bool settings_fit(struct prepare *prepare)
 {
     struct topics_facts *facts = prepare->facts;
@@ -373,6 +387,7 @@ static bool settings_fit(struct prepare *prepare)
     const struct settings *state = &settings[STATE];
 
     facts->dead_letter_max_bytes = facts->output_max_bytes = DEFAULT_MAX_BYTES;
+    facts->tombstones_ms = DEFAULT_DELETE_RETENTION_MS;
     if (prepare->options->trust_settings)
         return true;
     for (int i = 0; i < COUNT; i++) {
@@ -383,6 +398,9 @@ static bool settings_fit(struct prepare *prepare)
             facts->output_max_bytes = settings[i].max_message_bytes;
     }
     facts->dead_letter_max_bytes = settings[LETTERS].max_message_bytes;
+    if (state->delete_retention_ms >= 0)
+        facts->tombstones_ms = state->delete_retention_ms;
+    note_cluster(prepare);
     prepare->trouble[0] = 0; /* not being allowed to look is no reason not to run */
     if (facts->output_max_bytes < LEAST_MAX_BYTES) {
         log_error("output_too_small",

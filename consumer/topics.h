@@ -20,6 +20,8 @@ struct topics_facts {
     int32_t partitions;
     int64_t dead_letter_max_bytes; /* max.message.bytes of the dead-letter topic */
     int64_t output_max_bytes;      /* the least of all outputs and the state topic */
+    int64_t tombstones_ms;         /* delete.retention.ms of the state topic, or its default */
+    char cluster[128];             /* its id; empty: unknown */
 };
 
 /* A topic as metadata tells it. */

@@ -187,10 +187,14 @@ static void record_failed(struct transaction *transaction, const char *event, co
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
+    struct transaction *transaction = opaque;
+
     (void)producer;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        record_failed(opaque, "delivery_failed", rd_kafka_topic_name(message->rkt),
+        record_failed(transaction, "delivery_failed", rd_kafka_topic_name(message->rkt),
                       message->partition, message->len + message->key_len, message->err);
+    else if (transaction->arrived != NULL)
+        transaction->arrived(transaction->context, message);
 }
 
 /* A request may have been sent twice: see transaction_wish(). */
@@ -387,5 +391,5 @@ void transaction_step(struct transaction *transaction)
     case TRANSACTION_STATE_COUNT:
         break;
     }
-    require(!"a state that waits for a wish");
+    require_failed("a state that waits for a wish", __FILE__, __LINE__);
 }

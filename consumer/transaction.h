@@ -25,6 +25,9 @@ struct transaction {
     char id[600]; /* transactional.id */
     int64_t batch_bytes;
     const atomic_bool *stop; /* once set, patience is short */
+    /* Told of each record that is in the log now; NULL: nobody wants to know. */
+    void (*arrived)(void *context, const rd_kafka_message_t *message);
+    void *context;
     enum transaction_state state;
     rd_kafka_t *producer;
     atomic_bool disturbed; /* one of the producer's connections broke: it may have sent twice */

@@ -603,7 +603,7 @@ static bool settle(struct inside *inside)
         case TRANSACTION_CLOSED:
         case TRANSACTION_OPEN:
         case TRANSACTION_STATE_COUNT:
-            require(!"a transaction that is to be settled");
+            require_failed("a transaction that is to be settled", __FILE__, __LINE__);
         }
         worker_serve(inside);
     }
@@ -851,6 +851,9 @@ static void loop(struct inside *inside)
             rest(inside);
         if (inside->transaction.producer != NULL)
             rd_kafka_poll(inside->transaction.producer, 0);
+        if (inside->snapshots != NULL && inside->transaction.state == TRANSACTION_CLOSED)
+            snapshot_writer_turn(inside->snapshots, inside->holdings, inside->holding_count,
+                                 stage_now_ms(inside->stage));
     }
     if (inside->code == EXIT_WELL)
         commit(inside);
@@ -869,6 +872,25 @@ static int64_t batch_bytes(const struct topics_facts *facts)
                : BATCH_BYTES;
 }
 
+static void start_snapshots(struct inside *inside)
+{
+    const struct stage *stage = inside->stage;
+
+    if (inside->config->state_dir[0] == 0)
+        return;
+    inside->snapshot_place = (struct snapshot_place){
+        .dir = inside->config->state_dir,
+        .app_id = inside->config->app_id,
+        .state_topic = stage->state_topic,
+        .cluster = stage->facts.cluster,
+        .partitions = stage->facts.partitions,
+        .most_age_ms = stage->facts.tombstones_ms / 2,
+        .tables = &inside->tables,
+    };
+    inside->snapshots = snapshot_writer_new(&inside->snapshot_place, inside->token,
+                                            inside->config->snapshot_interval_ms);
+}
+
 static bool start(struct inside *inside)
 {
     struct buffer complaints = {0};
@@ -878,11 +900,19 @@ static bool start(struct inside *inside)
     /* Each worker has tables of its own; they were checked before any worker began. */
     require(channel_files_load(channels, &inside->tables, &complaints));
     buffer_release(&complaints);
+    start_snapshots(inside);
     restore_init(&inside->restore, inside->config, &inside->tables, inside->stage->state_topic,
                  inside->stage->allow_table_change);
+    restore_show_progress(&inside->restore, &inside->worker->restoring);
+    if (inside->snapshots != NULL)
+        restore_use_snapshots(&inside->restore, &inside->snapshot_place);
     transaction_init(&inside->transaction, inside->config, inside->worker->number,
                      inside->stage->random, batch_bytes(&inside->stage->facts),
                      &inside->stage->stop, &inside->stage->transactions);
+    if (inside->snapshots != NULL) {
+        inside->transaction.arrived = emit_arrived;
+        inside->transaction.context = inside;
+    }
     inside->pump.sink = emit_sink(inside);
     inside->pump.budget = inside->config->commit_records;
     require(pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) == 0);
@@ -902,6 +932,7 @@ static bool start(struct inside *inside)
 static void finish(struct inside *inside)
 {
     inside->closing = true;
+    snapshot_writer_free(&inside->snapshots);
     for (size_t i = 0; i < inside->holding_count; i++) {
         restore_drop(&inside->restore, &inside->holdings[i]->restoring);
         holding_free(&inside->holdings[i]);

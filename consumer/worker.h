@@ -6,6 +6,7 @@
 
 #include "consumer/config.h"
 #include "consumer/pump.h"
+#include "consumer/restore.h"
 #include "consumer/topics.h"
 #include "consumer/transaction.h"
 
@@ -35,6 +36,7 @@ struct stage {
 struct worker {
     struct stage *stage;
     int number; /* from 0 */
+    struct restore_progress restoring;
     pthread_t thread;
     atomic_bool finished;
     atomic_llong alive_ms;            /* monotonic: when it last came by */

@@ -9,6 +9,7 @@
 #define UPSHOT_CONSUMER_WORKER_INSIDE_H
 
 #include "consumer/holding.h"
+#include "consumer/snapshot_writer.h"
 #include "consumer/transaction.h"
 #include "consumer/trouble.h"
 #include "consumer/worker.h"
@@ -45,6 +46,8 @@ struct inside {
     rd_kafka_headers_t *outcome_headers;               /* copied for each */
     rd_kafka_consumer_group_metadata_t *generation;    /* in which the tasks were assigned */
     struct restore restore;
+    struct snapshot_place snapshot_place;
+    struct snapshot_writer *snapshots; /* NULL: no state.dir */
     struct holding **holdings;
     size_t holding_count;
     struct pump pump;
@@ -125,6 +128,9 @@ void emit_open(struct inside *inside);
 void emit_close(struct inside *inside);
 
 struct sink emit_sink(struct inside *inside);
+
+/* A record of the transaction is in the log; `context` is the inside. */
+void emit_arrived(void *context, const rd_kafka_message_t *message);
 
 /* Begins the transaction where none is open, and counts the holding in. False: not now. */
 bool emit_touch(struct inside *inside, struct holding *holding);
