@@ -268,7 +268,7 @@ bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topi
 
 /* ---- wishes ----------------------------------------------------------------------------- */
 
-/* Has a connection of this producer ever broken? What librdkafka has to say of it is heard first. */
+/* Has a connection of this producer ever broken? What librdkafka says of it is heard first. */
 static bool is_disturbed(struct transaction *transaction)
 {
     while (rd_kafka_poll(transaction->producer, 0) > 0)

@@ -29,6 +29,7 @@ struct rd_kafka_conf_s {
     void (*rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *,
                       void *);
     void (*delivered)(rd_kafka_t *, const rd_kafka_message_t *, void *);
+    void (*errored)(rd_kafka_t *, int, const char *, void *);
 };
 
 const char *conf_get(const rd_kafka_conf_t *conf, const char *name, const char *otherwise);
@@ -203,6 +204,7 @@ struct client {
     bool destroyed;
     int64_t last_served[NODES], last_answered[NODES];
     struct request *late[NODES]; /* on their way, long after their connection broke */
+    bool broken; /* a connection was, and the error callback does not know yet */
     bool committed_only;
     struct fiber *caller; /* waits in a call for something to change */
 

@@ -747,6 +747,11 @@ int rd_kafka_poll(rd_kafka_t *handle, int timeout_ms)
     if (timeout_ms > 0)
         fiber_wait(world.now_us + timeout_ms * (int64_t)MS);
     serve_deliveries(client);
+    if (client->broken && client->conf.errored != NULL) {
+        client->broken = false;
+        client->conf.errored(handle, RD_KAFKA_RESP_ERR__TRANSPORT, "a connection broke",
+                             client->conf.opaque);
+    }
     return 0;
 }
 

@@ -93,8 +93,7 @@ void rd_kafka_conf_set_log_cb(rd_kafka_conf_t *conf,
 void rd_kafka_conf_set_error_cb(rd_kafka_conf_t *conf,
                                 void (*callback)(rd_kafka_t *, int, const char *, void *))
 {
-    (void)conf;
-    (void)callback;
+    conf->errored = callback;
 }
 
 void rd_kafka_conf_properties_show(FILE *file)

@@ -7,9 +7,9 @@
  * where there is none because it died or was destroyed, at any time, its successor's included.
  *
  * That a broker serves what an old connection brought before what the same client's new one brings
- * is an assumption. Without it (late_copies) a commit that was sent twice ends the transaction
- * after the one it was meant for, and nothing a client of transaction.version 0 does helps: that is
- * what part 2 of KIP-890 is for, which librdkafka does not speak.
+ * is an assumption that the stage does not need. Without it (late_copies) a commit that was sent
+ * twice may end the transaction after the one it was meant for, which part 2 of KIP-890 prevents
+ * and librdkafka does not speak; so the stage takes a new producer once a connection has broken.
  */
 #include "statemachine/memory.h"
 #include "tests/sim/fake.h"
@@ -53,8 +53,10 @@ static void heard(void *context, int64_t number)
 
     if (!there(request))
         return;
-    if (number == 1)
+    if (number == 1) {
         request->error = RD_KAFKA_RESP_ERR__TRANSPORT;
+        request->client->broken = true;
+    }
     world_trace("P%d < %s %s", request->process->number, request->what,
                 rd_kafka_err2name(request->error));
     if (request->answer != NULL)
