@@ -115,10 +115,10 @@ rd_kafka_topic_partition_list_t *takeover_committed(struct inside *inside)
     for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
         error = list->elems[i].err;
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        worker_granted(inside, REFUSED_GROUP, NULL, 0);
+        refusal_over(inside, REFUSED_GROUP, NULL, 0);
         return list;
     }
-    worker_note(inside, error, REFUSED_GROUP, "-", -1);
+    refusal_note(inside, error, REFUSED_GROUP, "-", -1);
     /* _TIMED_OUT: a transaction with these offsets is still open; it will end. */
     log_seldom(LOG_INFO_LEVEL, "offsets_not_stable", inside->token, "worker=%d error=%s",
                inside->worker->number, rd_kafka_err2name(error));
@@ -212,7 +212,7 @@ static bool earliest(struct inside *inside, const char *topic, int32_t partition
             return true;
         log_seldom(LOG_INFO_LEVEL, "start_not_known", topic, "topic=%s partition=%d error=%s",
                    topic, partition, rd_kafka_err2name(error));
-        worker_note(inside, error, REFUSED_READ, topic, partition);
+        refusal_note(inside, error, REFUSED_READ, topic, partition);
         clock_sleep_ms(PAUSE_MS);
     }
     return false;

@@ -2,6 +2,9 @@
  * worker_inside.h: what the files of one worker share, and nobody else sees.
  *
  *   worker.c    the loop: rebalance, restore, take, fire, commit, wait
+ *   turn.c      one task's turn: read, merge, take, fire
+ *   settle.c    the end of a transaction: land, undo, find out
+ *   refusal.c   rights that are missing
  *   takeover.c  partitions come and go
  *   emit.c      outcomes, dead letters, state records, offsets into the transaction
  */
@@ -79,15 +82,42 @@ struct inside {
  */
 void worker_serve(struct inside *inside);
 
+/* ---- refusal.c ---- */
+
 /*
  * Notes an error that no patience cures (trouble.h). What cannot be read ends the worker at once,
  * told by one line; what is refused does when it lasts.
  */
-void worker_note(struct inside *inside, rd_kafka_resp_err_t error, enum refused what,
-                 const char *topic, int32_t partition);
+void refusal_note(struct inside *inside, rd_kafka_resp_err_t error, enum refused what,
+                  const char *topic, int32_t partition);
 
 /* It was granted after all. */
-void worker_granted(struct inside *inside, enum refused what, const char *topic, int32_t partition);
+void refusal_over(struct inside *inside, enum refused what, const char *topic, int32_t partition);
+
+/* Ends the worker where one has lasted. */
+void refusal_look(struct inside *inside);
+
+/* ---- turn.c ---- */
+
+/* Every task has its turn; where the budget ends, the next round begins. True: there was work. */
+bool turn_round(struct inside *inside);
+
+/* ---- settle.c ---- */
+
+/*
+ * Drives the transaction until nothing is open or unknown, and lets memory follow: land or undo.
+ * The group is served in between. False: the worker has to end.
+ */
+bool settle(struct inside *inside);
+
+/* Commits what is open, whatever comes of it. */
+void settle_commit(struct inside *inside);
+
+/* The partitions are lost: whatever is open belongs to nobody. */
+void settle_give_up(struct inside *inside);
+
+/* For the watcher: does this worker leave anything behind if the process ends now? */
+void settle_note_open(struct inside *inside);
 
 /* ---- takeover.c ---- */
 
