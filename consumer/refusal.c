@@ -2,8 +2,11 @@
 #include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/log.h"
+#include "consumer/trouble.h"
 #include "consumer/worker_inside.h"
 
+#include <stdio.h>
+#include <string.h>
 
 enum { REFUSED_FOR_MS = 5000 };
 

@@ -9,9 +9,11 @@
 #include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "consumer/summary.h"
+#include "consumer/trouble.h"
 #include "consumer/worker_inside.h"
 #include "statemachine/require.h"
 
+#include <inttypes.h>
 
 enum { TOO_LARGE_TRIES = 3 };
 

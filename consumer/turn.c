@@ -10,6 +10,7 @@
 #include "consumer/log.h"
 #include "consumer/worker_inside.h"
 
+#include <inttypes.h>
 
 enum {
     SLICE = 2000, /* records of one task before the next one's turn */
