@@ -19,8 +19,9 @@ void log_set_level(enum log_level level)
     wanted = (int)level;
 }
 
-static void write_line(enum log_level level, const char *event, const char *tail,
-                       const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void write_line(enum log_level level,
+                                                             const char *event, const char *tail,
+                                                             const char *format, va_list args)
 {
     static const char *const words[] = {
         [LOG_ERROR_LEVEL] = "error",

@@ -429,7 +429,7 @@ class Control:
     def __init__(self, value):
         self.value, self.at = value, 0
         version = self.byte()
-        broker.require(version == 1, f"a control record of version {version}")
+        broker.require(version in (1, 2), f"a control record of version {version}")
         self.transaction, _ = self.varint(), self.varint()
         for _ in range(self.varint()):
             self.text(), self.varint()
