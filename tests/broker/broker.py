@@ -181,6 +181,8 @@ class Stage:
             settings["group.protocol"] = os.environ["UPSHOT_GROUP_PROTOCOL"]
             for server_side in ("session.timeout.ms", "heartbeat.interval.ms"):
                 settings.pop(server_side, None)
+        if "UPSHOT_WORKERS" in os.environ:  # see tests/tsan/check
+            settings["workers"] = os.environ["UPSHOT_WORKERS"]
         self.log_path = DIRECTORY / f"stage-{next(Stage.numbers):02d}.log"
         command = [upshot(), "run", *options]
         for key, value in settings.items():
