@@ -146,8 +146,13 @@ static bool settle_anew(struct inside *inside)
     if (inside->code != EXIT_WELL)
         return false;
     if (atomic_load(&inside->stage->stop)) {
-        if (transaction->state != TRANSACTION_VOID)
-            inside->code = EXIT_WORLD; /* no time to find out: the next start will know */
+        if (transaction->state == TRANSACTION_VOID)
+            return false;
+        inside->code = EXIT_WORLD; /* no time to find out */
+        log_error("left_unclear",
+                  "worker=%d state=%s hint=\"stopped before it was known what became of the last "
+                  "transaction; the next start finds out, and nothing is lost\"",
+                  inside->worker->number, transaction_state_words[transaction->state]);
         return false;
     }
     if (transaction->state == TRANSACTION_ASKING) {
