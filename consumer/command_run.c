@@ -84,10 +84,10 @@ int command_run(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     int code;
 
+    sigaction(SIGTERM, &action, NULL); /* first of all: a stop may come at once */
+    sigaction(SIGINT, &action, NULL);
     config_init(&arguments.config);
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a snapshot that failed, no more */
 
