@@ -434,6 +434,7 @@ class Follower:
 
     def __init__(self, broker, outcomes="message.outcomes", letters="message.dead_letters"):
         self.outcomes = Outcomes()
+        self.lock = threading.Lock()    # outcomes are looked at while they come in
         self.letters = 0
         self.processes = [broker.consume(topic, stay=True) for topic in (outcomes, letters)]
         self.threads = [threading.Thread(target=body, daemon=True)
@@ -443,7 +444,13 @@ class Follower:
 
     def follow_outcomes(self):
         for line in self.processes[0].stdout:
-            self.outcomes.add(json.loads(json.loads(line)["payload"]))
+            outcome = json.loads(json.loads(line)["payload"])
+            with self.lock:
+                self.outcomes.add(outcome)
+
+    def last_verdict(self, message):
+        with self.lock:
+            return self.outcomes.last_verdict(message)
 
     def follow_letters(self):
         for _ in self.processes[1].stdout:
@@ -466,13 +473,13 @@ class Follower:
                         f"the stage ended with {stage.process.returncode}; {stage.tail()}")
             require(all(thread.is_alive() for thread in self.threads), "kcat -C ended")
             left.difference_update([message for message in list(left)
-                                    if self.outcomes.last_verdict(message) ==
+                                    if self.last_verdict(message) ==
                                     expected.last_verdict(message)])
             return not left
         try:
             wait_for("all verdicts", settled, seconds, every=0.5)
         except Broken as broken:
-            wrong = ", ".join(f"{':'.join(message)} {self.outcomes.last_verdict(message)} for "
+            wrong = ", ".join(f"{':'.join(message)} {self.last_verdict(message)} for "
                               f"{expected.last_verdict(message)}" for message in sorted(left)[:5])
             raise Broken(f"{broken}: {len(left)} of {size} are missing or wrong, such as {wrong}"
                          ) from None
