@@ -1,5 +1,5 @@
 /*
- * emit.c: effects become records of one transaction.
+ * emit.c: effects become the records of one batch, in its outbox.
  *
  * Outcomes and dead letters as they happen; at its end one state record for each message that it
  * touched, one control record for each task, and the next offset of every input of every touched
@@ -18,45 +18,19 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    LETTER_OVERHEAD = 2048, /* batch and record framing beside key, value and headers */
-    CONTROL_KEY_MAX = 4,
-};
-
-void emit_open(struct inside *inside)
-{
-    rd_kafka_t *producer = inside->transaction.producer;
-
-    inside->outcomes = rd_kafka_topic_new(producer, inside->config->outcomes_topic, NULL);
-    inside->dead_letters = rd_kafka_topic_new(producer, inside->config->dead_letters_topic, NULL);
-    inside->state = rd_kafka_topic_new(producer, inside->stage->state_topic, NULL);
-    inside->outcome_headers = rd_kafka_headers_new(2);
-    rd_kafka_header_add(inside->outcome_headers, "upshot-schema", -1, OUTCOME_SCHEMA, -1);
-    rd_kafka_header_add(inside->outcome_headers, "content-type", -1, OUTCOME_CONTENT_TYPE, -1);
-}
-
-void emit_close(struct inside *inside)
-{
-    if (inside->outcomes == NULL)
-        return;
-    rd_kafka_topic_destroy(inside->outcomes);
-    rd_kafka_topic_destroy(inside->dead_letters);
-    rd_kafka_topic_destroy(inside->state);
-    rd_kafka_headers_destroy(inside->outcome_headers);
-    inside->outcomes = NULL;
-}
+enum { LETTER_OVERHEAD = 2048 /* batch and record framing beside key, value and headers */ };
 
 static void on_outcome(void *context, const struct lane *lane, const struct happening *happening)
 {
-    struct inside *inside = context;
+    struct outbox *outbox = ((struct inside *)context)->outbox;
 
-    buffer_clear(&inside->value);
-    outcome_encode(&inside->value, happening->table, happening->id, &happening->record,
+    outbox_begin(outbox, OUTBOX_OUTCOMES, lane->partition);
+    outbox_key(outbox);
+    buffer_put(&outbox->bytes, happening->id.bytes, happening->id.size);
+    outbox_value(outbox);
+    outcome_encode(&outbox->bytes, happening->table, happening->id, &happening->record,
                    &happening->effects, lane->partition, false);
-    require(!inside->value.failed);
-    transaction_produce(&inside->transaction, inside->outcomes, lane->partition,
-                        happening->id.bytes, happening->id.size, inside->value.bytes,
-                        inside->value.size, rd_kafka_headers_copy(inside->outcome_headers));
+    outbox_end(outbox, NULL);
 }
 
 static size_t headers_size(const rd_kafka_headers_t *headers)
@@ -114,6 +88,7 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
                            enum reason reason, const char *detail)
 {
     struct inside *inside = context;
+    struct outbox *outbox = inside->outbox;
     const rd_kafka_message_t *message = incoming->origin;
     const char *topic = rd_kafka_topic_name(message->rkt);
     struct cut cut = cut_to_fit(message, (size_t)inside->stage->facts.dead_letter_max_bytes);
@@ -132,8 +107,16 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
         snprintf(full_size, sizeof(full_size), "%zu", message->len);
         rd_kafka_header_add(cut.headers, HEADER_CUT, -1, full_size, -1);
     }
-    transaction_produce(&inside->transaction, inside->dead_letters, lane->partition, message->key,
-                        cut.key_size, message->payload, cut.value_size, cut.headers);
+    outbox_begin(outbox, OUTBOX_DEAD_LETTERS, lane->partition);
+    if (message->key != NULL) {
+        outbox_key(outbox);
+        buffer_put(&outbox->bytes, message->key, cut.key_size);
+    }
+    if (message->payload != NULL) {
+        outbox_value(outbox);
+        buffer_put(&outbox->bytes, message->payload, cut.value_size);
+    }
+    outbox_end(outbox, cut.headers);
 }
 
 struct sink emit_sink(struct inside *inside)
@@ -141,68 +124,50 @@ struct sink emit_sink(struct inside *inside)
     return (struct sink){on_outcome, on_dead_letter, inside};
 }
 
-bool emit_touch(struct inside *inside, struct holding *holding)
+void emit_touch(struct inside *inside, struct holding *holding)
 {
-    if (inside->transaction.state != TRANSACTION_OPEN) {
-        if (!transaction_begin(&inside->transaction))
-            return false;
+    if (!inside->batch_open)
         inside->opened_ms = clock_monotonic_ms();
-    }
+    inside->batch_open = true;
     holding->touched = true;
-    return true;
-}
-
-/* Where the control records lie: a snapshot begins at one. */
-void emit_arrived(void *context, const rd_kafka_message_t *message)
-{
-    struct inside *inside = context;
-    struct text channel, id;
-
-    if (message->key_len > CONTROL_KEY_MAX ||
-        state_key_decode(message->key, message->key_len, &channel, &id) != STATE_CONTROL ||
-        strcmp(rd_kafka_topic_name(message->rkt), inside->stage->state_topic) != 0)
-        return;
-    for (size_t i = 0; i < inside->holding_count; i++)
-        if (inside->holdings[i]->lane.partition == message->partition)
-            inside->holdings[i]->arrived_offset = message->offset;
 }
 
 static void emit_control(struct inside *inside, struct holding *holding)
 {
     static _Thread_local struct control control; /* 20 KiB: not for the stack of a thread */
+    struct outbox *outbox = inside->outbox;
 
     while (holding->lineage == 0) /* a state begins, or was written before there were any */
         holding->lineage = hash_seed();
-    holding->arrived_offset = -1;
     memset(&control, 0, sizeof(control));
     holding_give_control(holding, &inside->tables, &control);
-    buffer_clear(&inside->key);
-    buffer_clear(&inside->value);
-    state_key_control(&inside->key);
-    control_encode(&inside->value, &control);
-    transaction_produce(&inside->transaction, inside->state, holding->lane.partition,
-                        inside->key.bytes, inside->key.size, inside->value.bytes,
-                        inside->value.size, NULL);
+    outbox_begin(outbox, OUTBOX_STATE, holding->lane.partition);
+    outbox_key(outbox);
+    state_key_control(&outbox->bytes);
+    outbox_value(outbox);
+    control_encode(&outbox->bytes, &control);
+    outbox_end(outbox, NULL);
+    outbox_await(outbox);
 }
 
 static void emit_state(struct inside *inside, struct holding *holding)
 {
     const struct store *store = holding->lane.task.store;
+    struct outbox *outbox = inside->outbox;
     struct message_key key;
     struct record record;
 
     for (size_t i = 0; i < store_touched(store); i++) {
         bool there = store_touched_at(store, i, &key, &record);
         const struct table *table = inside->tables.rows[key.channel];
-        buffer_clear(&inside->key);
-        buffer_clear(&inside->value);
-        state_key_message(&inside->key, table, key.id);
-        if (there)
-            state_record_encode(&inside->value, table, &record);
-        require(!inside->key.failed && !inside->value.failed);
-        transaction_produce(&inside->transaction, inside->state, holding->lane.partition,
-                            inside->key.bytes, inside->key.size, there ? inside->value.bytes : NULL,
-                            there ? inside->value.size : 0, NULL);
+        outbox_begin(outbox, OUTBOX_STATE, holding->lane.partition);
+        outbox_key(outbox);
+        state_key_message(&outbox->bytes, table, key.id);
+        if (there) {
+            outbox_value(outbox);
+            state_record_encode(&outbox->bytes, table, &record);
+        }
+        outbox_end(outbox, NULL);
     }
     emit_control(inside, holding);
 }
@@ -212,8 +177,8 @@ static void add_offsets(const struct inside *inside, rd_kafka_topic_partition_li
                         const struct holding *holding)
 {
     char number[64];
-    int size =
-        snprintf(number, sizeof(number), "%" PRIu64 "/%s", holding->transaction + 1, inside->token);
+    int size = snprintf(number, sizeof(number), "%" PRIu64 "/%s", holding_next_transaction(holding),
+                        inside->token);
 
     for (size_t i = 0; i < holding->inlet_count; i++) {
         rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_add(
@@ -224,17 +189,16 @@ static void add_offsets(const struct inside *inside, rd_kafka_topic_partition_li
     }
 }
 
-void emit_commit(struct inside *inside)
+void emit_close(struct inside *inside)
 {
-    rd_kafka_topic_partition_list_t *offsets =
+    inside->outbox->offsets =
         rd_kafka_topic_partition_list_new((int)(inside->holding_count * 2 + 1));
-
     tally_require_whole(&inside->pump.tally);
     for (size_t i = 0; i < inside->holding_count; i++)
         if (inside->holdings[i]->touched) {
             holding_require_whole(inside->holdings[i]);
             emit_state(inside, inside->holdings[i]);
-            add_offsets(inside, offsets, inside->holdings[i]);
+            add_offsets(inside, inside->outbox->offsets, inside->holdings[i]);
         }
-    transaction_commit(&inside->transaction, offsets, inside->generation);
+    inside->batch_closed = true;
 }

@@ -16,7 +16,7 @@ struct holding *holding_new(const struct config *config, const struct tables *ta
 
     memset(holding, 0, size);
     holding->inlet_count = inputs;
-    holding->control_offset = holding->arrived_offset = -1;
+    holding->control_offset = -1;
     lane_init(&holding->lane, partition, tables, inputs, seed);
     for (size_t i = 0; i < inputs; i++) {
         holding->inlets[i].topic = config->input_topics.items[i];
@@ -85,37 +85,51 @@ void holding_rewind(struct holding *holding)
     }
 }
 
-void holding_land(struct holding *holding)
+void holding_seal(struct holding *holding)
 {
-    lane_land(&holding->lane);
-    if (holding->touched) {
-        holding->transaction++;
-        holding->control_offset = holding->arrived_offset;
-    }
-    holding->arrived_offset = -1;
+    lane_seal(&holding->lane);
+    holding->sealed = true;
     holding->touched = false;
     for (size_t i = 0; i < holding->inlet_count; i++) {
-        holding->inlets[i].landed_next = holding->inlets[i].next;
+        holding->inlets[i].sealed_next = holding->inlets[i].next;
         holding->inlets[i].taken = 0;
     }
+}
+
+void holding_land(struct holding *holding, int64_t control_offset)
+{
+    if (!holding->sealed)
+        holding_seal(holding);
+    lane_land(&holding->lane);
+    holding->transaction++;
+    holding->control_offset = control_offset;
+    holding->sealed = false;
+    for (size_t i = 0; i < holding->inlet_count; i++)
+        holding->inlets[i].landed_next = holding->inlets[i].sealed_next;
 }
 
 void holding_undo(struct holding *holding)
 {
     lane_undo(&holding->lane);
-    holding->touched = false;
-    holding->arrived_offset = -1;
+    holding->touched = holding->sealed = false;
     holding_rewind(
         holding); /* undone records are read again: the one is no use without the other */
 }
 
+uint64_t holding_next_transaction(const struct holding *holding)
+{
+    return holding->transaction + 1 + (holding->sealed ? 1 : 0);
+}
+
 void holding_require_whole(const struct holding *holding)
 {
+    const struct lane_counts *before =
+        holding->sealed ? &holding->lane.sealed : &holding->lane.landed;
     uint64_t taken = 0;
 
     for (size_t i = 0; i < holding->inlet_count; i++)
         taken += holding->inlets[i].taken;
-    require(holding->lane.landed_records + taken == holding->lane.records);
+    require(before->records + taken == holding->lane.counts.records);
     lane_require_whole(&holding->lane);
 }
 
@@ -129,8 +143,9 @@ void holding_take_control(struct holding *holding, const struct control *control
             if (strcmp(holding->inlets[i].topic, control->inputs[j].topic) == 0)
                 task->watermark.inputs[i].greatest_ms = control->inputs[j].greatest_ms;
     memcpy(task->counts.arrivals, control->arrivals, sizeof(task->counts.arrivals));
-    memcpy(holding->lane.dead_letters, control->dead_letters, sizeof(holding->lane.dead_letters));
-    holding->lane.records = lane_accounted(&holding->lane);
+    memcpy(holding->lane.counts.dead_letters, control->dead_letters,
+           sizeof(holding->lane.counts.dead_letters));
+    holding->lane.counts.records = lane_accounted(&holding->lane);
     holding->lineage = control->lineage;
     lane_land(&holding->lane);
 }
@@ -140,7 +155,7 @@ void holding_give_control(const struct holding *holding, const struct tables *ta
 {
     const struct task *task = &holding->lane.task;
 
-    control->transaction = holding->transaction + 1;
+    control->transaction = holding_next_transaction(holding);
     control->watermark_ms = task->watermark.reached_ms;
     control->input_count = holding->inlet_count;
     for (size_t i = 0; i < holding->inlet_count; i++) {
@@ -149,7 +164,7 @@ void holding_give_control(const struct holding *holding, const struct tables *ta
         control->inputs[i].greatest_ms = task->watermark.inputs[i].greatest_ms;
     }
     memcpy(control->arrivals, task->counts.arrivals, sizeof(control->arrivals));
-    memcpy(control->dead_letters, holding->lane.dead_letters, sizeof(control->dead_letters));
+    memcpy(control->dead_letters, holding->lane.counts.dead_letters, sizeof(control->dead_letters));
     control->table_count = tables->count;
     for (size_t i = 0; i < tables->count; i++) {
         snprintf(control->tables[i].channel, sizeof(control->tables[i].channel), "%s",

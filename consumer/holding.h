@@ -23,8 +23,8 @@ struct inlet {
     bool assigned; /* by the group, where its protocol is incremental */
     bool fetched;  /* and librdkafka was told so */
     int64_t next;  /* offset behind the last record taken */
-    int64_t landed_next;
-    uint64_t taken;         /* records since the last landing: what `next` went past */
+    int64_t sealed_next, landed_next;
+    uint64_t taken;         /* records of the open batch: what `next` went past */
     bool at_end;            /* all up to the last stable offset was taken */
     int64_t quiet_since_ms; /* monotonic: first known end since the last record; 0: none yet */
     int64_t end_asked_ms;   /* monotonic: when the end was last asked for; 0: not since */
@@ -35,13 +35,13 @@ struct inlet {
 struct holding {
     struct lane lane;
     struct restore_job restoring;
-    bool running;         /* restored: takes records */
-    bool touched;         /* by the open transaction */
-    bool fenced_off;      /* revoked: kept in case it comes back */
-    uint64_t transaction; /* number of the last transaction that landed */
+    bool running;           /* restored: takes records */
+    bool touched;           /* by the open batch */
+    bool sealed;            /* in the batch that its transaction carries now */
+    bool fenced_off;        /* revoked: kept in case it comes back */
+    uint64_t transaction;   /* number of the last transaction that landed */
     uint64_t lineage;       /* of its control records; 0: none yet */
     int64_t control_offset; /* of the last one that landed; -1: not known */
-    int64_t arrived_offset; /* of the open transaction's; -1: it has not arrived */
     bool names_dropped;     /* the state topic has messages that memory lacks: no images of it */
     int64_t snapshot_ms;    /* monotonic: when the last image was begun, or it began to run */
     uint64_t snapshot_transaction; /* with which the last good image begins; 0: none */
@@ -64,13 +64,21 @@ void holding_disconnect(struct holding *holding);
 /* Throws away what was fetched, and goes back to where the last landed transaction ended. */
 void holding_rewind(struct holding *holding);
 
-/* Everything of the open transaction stays / goes, the places in the inputs included. */
-void holding_land(struct holding *holding);
+/*
+ * The open batch is sealed, to land with its transaction; the next begins on top of it. Landing,
+ * the sealed one stays (or, where none is, the open one); `control_offset` is where its control
+ * record lies, -1 where that is not known. Undoing, both go, the places in the inputs included.
+ */
+void holding_seal(struct holding *holding);
+void holding_land(struct holding *holding, int64_t control_offset);
 void holding_undo(struct holding *holding);
 
+/* The number of the transaction that will carry the open batch. */
+uint64_t holding_next_transaction(const struct holding *holding);
+
 /*
- * What was taken from the inputs since the last landing is what the lane accounts for, in classes
- * and dead letters (promise 2), or the process stops: asked before each commit.
+ * What was taken from the inputs for the open batch is what the lane accounts for, in classes and
+ * dead letters (promise 2), or the process stops: asked before each commit.
  */
 void holding_require_whole(const struct holding *holding);
 

@@ -264,7 +264,7 @@ rd_kafka_t *kafka_restorer(const struct config *config)
 }
 
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
-                           int64_t batch_bytes, void *opaque,
+                           int64_t batch_bytes, bool all_deliveries, void *opaque,
                            void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *),
                            void (*on_error)(rd_kafka_t *, int, const char *, void *))
 {
@@ -274,6 +274,7 @@ rd_kafka_t *kafka_producer(const struct config *config, const char *transactiona
     snprintf(bytes, sizeof(bytes), "%lld", (long long)batch_bytes);
     demand(conf, "transactional.id", transactional_id);
     demand(conf, "batch.size", bytes);
+    demand(conf, "delivery.report.only.error", all_deliveries ? "false" : "true");
     demand(conf, "message.max.bytes", "1000000000"); /* the topics' own limits hold, see emit.c */
     prefer(conf, config, "transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
     prefer(conf, config, "linger.ms", "5");

@@ -47,11 +47,12 @@ rd_kafka_t *kafka_restorer(const struct config *config);
 
 /*
  * A transactional producer, whose batches keep within batch_bytes: a broker's limit holds for whole
- * batches, and librdkafka does not split one that was refused. `on_delivery` sees what became of
- * each record, `on_error` each connection that broke.
+ * batches, and librdkafka does not split one that was refused. `on_delivery` sees each record that
+ * failed, and those that arrived where `all_deliveries` is set (it costs a call for each);
+ * `on_error` each connection that broke.
  */
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,
-                           int64_t batch_bytes, void *opaque,
+                           int64_t batch_bytes, bool all_deliveries, void *opaque,
                            void (*on_delivery)(rd_kafka_t *, const rd_kafka_message_t *, void *),
                            void (*on_error)(rd_kafka_t *, int, const char *, void *));
 

@@ -16,18 +16,22 @@ void lane_release(struct lane *lane)
     task_release(&lane->task);
 }
 
+void lane_seal(struct lane *lane)
+{
+    task_seal(&lane->task);
+    lane->sealed = lane->counts;
+}
+
 void lane_land(struct lane *lane)
 {
+    lane->landed = lane->task.is_sealed ? lane->sealed : lane->counts;
     task_land(&lane->task);
-    lane->landed_records = lane->records;
-    memcpy(lane->landed_dead_letters, lane->dead_letters, sizeof(lane->dead_letters));
 }
 
 void lane_undo(struct lane *lane)
 {
     task_undo(&lane->task);
-    lane->records = lane->landed_records;
-    memcpy(lane->dead_letters, lane->landed_dead_letters, sizeof(lane->dead_letters));
+    lane->counts = lane->landed;
 }
 
 uint64_t lane_accounted(const struct lane *lane)
@@ -37,13 +41,13 @@ uint64_t lane_accounted(const struct lane *lane)
     for (int i = 0; i < ARRIVAL_COUNT; i++)
         sum += lane->task.counts.arrivals[i];
     for (int i = 0; i < REASON_COUNT; i++)
-        sum += lane->dead_letters[i];
+        sum += lane->counts.dead_letters[i];
     return sum;
 }
 
 void lane_require_whole(const struct lane *lane)
 {
-    require(lane_accounted(lane) == lane->records);
+    require(lane_accounted(lane) == lane->counts.records);
 }
 
 bool lane_is_due(const struct lane *lane, int64_t until_ms)
@@ -79,7 +83,7 @@ static void bury(struct pump *pump, struct lane *lane, const struct incoming *in
                  enum reason reason, const char *detail)
 {
     pump->tally.dead_letters[reason]++;
-    lane->dead_letters[reason]++;
+    lane->counts.dead_letters[reason]++;
     pump->sink.dead_letter(pump->sink.context, lane, incoming, reason, detail);
 }
 
@@ -109,7 +113,7 @@ bool pump_take(struct pump *pump, struct lane *lane, const struct incoming *inco
         }
     }
     pump->tally.records++;
-    lane->records++;
+    lane->counts.records++;
     pump->budget--;
     return true;
 }

@@ -27,10 +27,11 @@ struct tally {
 struct lane {
     int32_t partition;
     struct task task;
-    uint64_t records; /* accounted for, whatever became of them; those before a restore included */
-    uint64_t landed_records;
-    uint64_t dead_letters[REASON_COUNT];
-    uint64_t landed_dead_letters[REASON_COUNT];
+    /* Of all records that were accounted for, those before a restore included. */
+    struct lane_counts {
+        uint64_t records; /* whatever became of them */
+        uint64_t dead_letters[REASON_COUNT];
+    } counts, sealed, landed;
 };
 
 /* One record, decoded, on its way in. */
@@ -60,6 +61,8 @@ struct pump {
 void lane_init(struct lane *lane, int32_t partition, const struct tables *tables,
                size_t input_count, uint64_t seed);
 void lane_release(struct lane *lane);
+/* As task_seal(), task_land() and task_undo(). */
+void lane_seal(struct lane *lane);
 void lane_land(struct lane *lane);
 void lane_undo(struct lane *lane);
 

@@ -1,10 +1,16 @@
 /*
- * settle.c: the end of a transaction, and memory after it.
+ * settle.c: a batch goes off, and memory follows what becomes of it.
  *
- * The transaction goes its way (transaction.def) until nothing is open or unknown; what it did to
- * memory lands or is undone, never before (promise 5). Where the answer was lost, the committed
- * offsets are asked.
+ *   open batch --close--> closed --seal, send--> under way --> landed
+ *                                   |                  \-----> undone, with the open one on top
+ *                                   +-- the next opens
+ *
+ * The committer carries the transaction on its straight way; what it brings back, landed or not,
+ * is settled here: the transaction goes on (transaction.def) until nothing is open or unknown, and
+ * what it did to memory lands or is undone, never before (promise 5). Where the answer was lost,
+ * the committed offsets are asked.
  */
+#include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
@@ -15,16 +21,25 @@
 
 #include <inttypes.h>
 
-enum { TOO_LARGE_TRIES = 3 };
+enum { TOO_LARGE_TRIES = 3, DRAIN_REST_MS = 50 };
+
+static int64_t arrival(const struct outbox *outbox, int32_t partition)
+{
+    for (size_t i = 0; i < outbox->arrival_count; i++)
+        if (outbox->arrivals[i].partition == partition)
+            return outbox->arrivals[i].offset;
+    return -1;
+}
 
 static void land(struct inside *inside)
 {
     struct stage *stage = inside->stage;
-    struct tally *now = &inside->pump.tally, *before = &inside->landed;
+    struct tally *now = &inside->sealed, *before = &inside->landed;
 
     for (size_t i = 0; i < inside->holding_count; i++)
-        if (inside->holdings[i]->touched)
-            holding_land(inside->holdings[i]);
+        if (inside->holdings[i]->sealed)
+            holding_land(inside->holdings[i],
+                         arrival(inside->sent, inside->holdings[i]->lane.partition));
     tally_require_whole(now);
     atomic_fetch_add(&stage->records, (long long)(now->records - before->records));
     atomic_fetch_add(&stage->outcomes, (long long)(tally_outcomes(now) - tally_outcomes(before)));
@@ -32,14 +47,30 @@ static void land(struct inside *inside)
     atomic_fetch_add(&stage->dead_letters,
                      (long long)(tally_dead_letters(now) - tally_dead_letters(before)));
     *before = *now;
+    outbox_clear(inside->sent);
 }
 
+static void new_batch(struct inside *inside)
+{
+    inside->pump.budget = inside->config->commit_records;
+    inside->batch_open = inside->batch_closed = false;
+}
+
+/*
+ * The batch under way and the open one, which stands on it. Where partitions are on their way,
+ * nothing is fetched again: who has them then starts anew.
+ */
 static void undo(struct inside *inside)
 {
     for (size_t i = 0; i < inside->holding_count; i++)
-        if (inside->holdings[i]->touched)
+        if (inside->holdings[i]->touched || inside->holdings[i]->sealed)
             holding_undo(inside->holdings[i]);
     inside->pump.tally = inside->landed;
+    outbox_clear(inside->sent);
+    outbox_clear(inside->outbox);
+    new_batch(inside);
+    if (inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL)
+        takeover_rewind(inside);
 }
 
 /*
@@ -59,7 +90,7 @@ static void find_out(struct inside *inside)
         const struct holding *holding = inside->holdings[i];
         const rd_kafka_topic_partition_t *row = rd_kafka_topic_partition_list_find(
             committed, holding->inlets[0].topic, holding->lane.partition);
-        if (!holding->touched)
+        if (!holding->sealed)
             continue;
         if (takeover_number(row) == holding->transaction + 1 && takeover_is_ours(inside, row)) {
             landed = true;
@@ -82,8 +113,12 @@ static void find_out(struct inside *inside)
 /* For the watcher: does this worker leave anything behind if the process ends now? */
 void settle_note_open(struct inside *inside)
 {
-    enum transaction_state state = inside->transaction.state;
-    bool open = state != TRANSACTION_CLOSED && state != TRANSACTION_VOID;
+    bool open = committer_is_away(inside->committer);
+
+    if (!open) {
+        enum transaction_state state = inside->transaction.state;
+        open = state != TRANSACTION_CLOSED && state != TRANSACTION_VOID;
+    }
 
     if (open != inside->counted_open)
         atomic_fetch_add(&inside->stage->open_transactions, open ? 1 : -1);
@@ -124,17 +159,15 @@ static void give_up_where_hopeless(struct inside *inside, rd_kafka_resp_err_t er
     inside->code = EXIT_WORLD;
 }
 
-/* Where partitions are on their way, nothing is fetched again: who has them then starts anew. */
 static void settle_undone(struct inside *inside)
 {
     rd_kafka_resp_err_t error = transaction_why(&inside->transaction);
 
-    log_seldom(LOG_WARN_LEVEL, "transaction_undone", inside->token, "worker=%d error=%s",
-               inside->worker->number, rd_kafka_err2name(error));
+    log_seldom(LOG_WARN_LEVEL, "transaction_undone", inside->token,
+               "worker=%d error=%s next_batch=%s", inside->worker->number, rd_kafka_err2name(error),
+               inside->batch_open ? "undone" : "none");
     give_up_where_hopeless(inside, error);
     undo(inside);
-    if (inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL)
-        takeover_rewind(inside);
     transaction_wish(&inside->transaction, WISH_UNDO);
 }
 
@@ -159,8 +192,6 @@ static bool settle_anew(struct inside *inside)
         find_out(inside);
         return true;
     }
-    if (transaction->stale)
-        emit_close(inside);
     transaction_step(transaction);
     return true;
 }
@@ -200,12 +231,6 @@ bool settle(struct inside *inside)
             settle_undone(inside);
             break;
         case TRANSACTION_ABORTING: /* also where this worker ends: others wait for the end of it */
-            if (transaction->stale)
-                emit_close(inside);
-            transaction_step(transaction);
-            break;
-        case TRANSACTION_PENDING:
-        case TRANSACTION_COMMITTING:
             transaction_step(transaction);
             break;
         case TRANSACTION_VOID:
@@ -221,33 +246,79 @@ bool settle(struct inside *inside)
             break;
         case TRANSACTION_CLOSED:
         case TRANSACTION_OPEN:
+        case TRANSACTION_PENDING:
+        case TRANSACTION_COMMITTING:
         case TRANSACTION_STATE_COUNT:
-            require_failed("a transaction that is to be settled", __FILE__, __LINE__);
+            require_failed("a transaction that is the worker's to settle", __FILE__, __LINE__);
         }
         worker_serve(inside);
     }
-    if (transaction->state == TRANSACTION_CLOSED && inside->outcomes == NULL)
-        emit_open(inside);
-    inside->pump.budget = inside->config->commit_records;
     settle_note_open(inside);
     return transaction->state == TRANSACTION_CLOSED && inside->code == EXIT_WELL;
 }
 
-void settle_commit(struct inside *inside)
+void settle_look(struct inside *inside)
 {
-    if (inside->transaction.state == TRANSACTION_OPEN) {
-        if (takeover_is_current(inside))
-            emit_commit(inside);
-        else
-            transaction_wish(&inside->transaction, WISH_ABORT);
-    }
+    if (!committer_is_away(inside->committer) || !committer_take_back(inside->committer))
+        return;
+    if (inside->transaction.state == TRANSACTION_VOID)
+        undo(inside); /* somebody has fenced it while it was idle: nothing of it was written */
     settle(inside);
 }
 
-/* The partitions are lost: whatever is open belongs to nobody. */
+void settle_drain(struct inside *inside)
+{
+    while (committer_is_away(inside->committer)) {
+        settle_look(inside);
+        if (!committer_is_away(inside->committer))
+            break;
+        worker_serve(inside);
+        clock_wait(inside->wake[0], DRAIN_REST_MS);
+    }
+}
+
+static void send_off(struct inside *inside)
+{
+    struct outbox *outbox = inside->outbox;
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        if (inside->holdings[i]->touched)
+            holding_seal(inside->holdings[i]);
+    inside->sealed = inside->pump.tally;
+    outbox->generation = inside->generation;
+    inside->outbox = inside->sent;
+    inside->sent = outbox;
+    new_batch(inside);
+    committer_send(inside->committer, outbox);
+    settle_note_open(inside);
+}
+
+void settle_send(struct inside *inside)
+{
+    if (inside->batch_open && !inside->batch_closed)
+        emit_close(inside);
+    if (committer_is_away(inside->committer))
+        return;
+    if (inside->transaction.state != TRANSACTION_CLOSED && !settle(inside))
+        return;
+    if (!inside->batch_open)
+        return;
+    if (takeover_is_current(inside))
+        send_off(inside);
+    else
+        undo(inside);
+}
+
+void settle_commit(struct inside *inside)
+{
+    settle_drain(inside);
+    if (inside->code == EXIT_WELL)
+        settle_send(inside);
+    settle_drain(inside);
+}
+
 void settle_give_up(struct inside *inside)
 {
-    if (inside->transaction.state == TRANSACTION_OPEN)
-        transaction_wish(&inside->transaction, WISH_ABORT);
-    settle(inside);
+    settle_drain(inside);
+    undo(inside);
 }

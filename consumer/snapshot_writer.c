@@ -23,7 +23,7 @@ enum {
     SLICE_MOST_MS = 20,         /* and at most: nobody notices */
     WRITE_BACK_BYTES = 1 << 23, /* so that the last sync is short, too */
     LEAVE_MS = 1000,
-    FILE_MODE = 0640,           /* message ids and reasons are in it */
+    FILE_MODE = 0640, /* message ids and reasons are in it */
 };
 
 enum order { ORDER_OPEN, ORDER_WRITE, ORDER_FINISH, ORDER_DROP };
@@ -290,11 +290,16 @@ void snapshot_writer_free(struct snapshot_writer **writer)
 
 /* ---- the worker's thread ---------------------------------------------------------------- */
 
+static bool is_pending(const struct holding *holding)
+{
+    return holding->touched || holding->sealed;
+}
+
 static bool is_due(const struct snapshot_writer *writer, const struct holding *holding,
                    int64_t now_ms, int64_t wall_ms)
 {
-    if (!holding->running || holding->touched || holding->control_offset < 0 ||
-        holding->names_dropped || now_ms - holding->snapshot_ms < writer->interval_ms)
+    if (!holding->running || holding->control_offset < 0 || holding->names_dropped ||
+        now_ms - holding->snapshot_ms < writer->interval_ms)
         return false;
     /* Nothing has changed since: then only against growing too old. */
     return holding->transaction != holding->snapshot_transaction ||
@@ -425,6 +430,19 @@ static void look(struct snapshot_writer *writer, int64_t now_ms)
         writer->holding = NULL;
 }
 
+bool snapshot_writer_wants_rest(const struct snapshot_writer *writer,
+                                struct holding *const *holdings, size_t count, int64_t wall_ms)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (writer->phase == IMAGE_WALKING || writer->phase == IMAGE_ENDING)
+        return true;
+    for (size_t i = 0; i < count && writer->phase == IMAGE_NONE; i++)
+        if (is_due(writer, holdings[i], now_ms, wall_ms))
+            return true;
+    return false;
+}
+
 void snapshot_writer_turn(struct snapshot_writer *writer, struct holding **holdings, size_t count,
                           int64_t wall_ms)
 {
@@ -438,9 +456,9 @@ void snapshot_writer_turn(struct snapshot_writer *writer, struct holding **holdi
         slice_ms = SLICE_MOST_MS;
     writer->last_turn_ms = now_ms;
     for (size_t i = 0; i < count && writer->phase == IMAGE_NONE && has_room(writer, QUEUE); i++)
-        if (is_due(writer, holdings[i], now_ms, wall_ms))
+        if (!is_pending(holdings[i]) && is_due(writer, holdings[i], now_ms, wall_ms))
             begin(writer, holdings[i], now_ms, wall_ms);
-    if (writer->phase == IMAGE_WALKING && !writer->holding->touched)
+    if (writer->phase == IMAGE_WALKING && !is_pending(writer->holding))
         walk(writer, now_ms + slice_ms);
     if (writer->phase == IMAGE_ENDING)
         end(writer);

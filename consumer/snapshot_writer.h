@@ -21,6 +21,10 @@ struct snapshot_writer *snapshot_writer_new(const struct snapshot_place *place, 
 /* Waits a second at most for a disk that does not answer; what is not finished goes. */
 void snapshot_writer_free(struct snapshot_writer **writer);
 
+/* True while an image is taken or due: changes should land before others are made. */
+bool snapshot_writer_wants_rest(const struct snapshot_writer *writer,
+                                struct holding *const *holdings, size_t count, int64_t wall_ms);
+
 /*
  * Between two transactions: goes on with the image that is under way, or begins the next one that
  * is due. now_ms and wall_ms are the stage's clocks. `holdings` are those that the worker has; none

@@ -4,6 +4,7 @@
 #include "consumer/clock.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "schemas/outcome.h"
 #include "statemachine/require.h"
 
 #include <stdio.h>
@@ -15,10 +16,12 @@ enum {
     PAUSE_LEAST_MS = 100,        /* between new producers, while nothing lands */
     PAUSE_MOST_MS = 2000,
     FENCED_WITHIN_MS = 60000, /* FENCED_TIMES in so long: somebody else has our id */
+    PRODUCE_RUN = 256,        /* state records in one call */
 };
 
 void transaction_init(struct transaction *transaction, const struct config *config, int worker,
-                      const char *random, int64_t batch_bytes, const atomic_bool *stop,
+                      const char *random, const char *const topics[OUTBOX_TOPICS],
+                      int64_t batch_bytes, const atomic_bool *stop,
                       struct transaction_counts *counts)
 {
     *transaction = (struct transaction){
@@ -36,20 +39,26 @@ void transaction_init(struct transaction *transaction, const struct config *conf
              config->instance_id[0] != 0 ? config->instance_id : random, worker);
     for (size_t i = 0; i < FENCED_TIMES; i++)
         transaction->fenced_ms[i] = INT64_MIN / 2;
+    for (int i = 0; i < OUTBOX_TOPICS; i++)
+        transaction->topics[i] = topics[i];
+    transaction->outcome_headers = rd_kafka_headers_new(2);
+    rd_kafka_header_add(transaction->outcome_headers, "upshot-schema", -1, OUTCOME_SCHEMA, -1);
+    rd_kafka_header_add(transaction->outcome_headers, "content-type", -1, OUTCOME_CONTENT_TYPE, -1);
 }
 
-static void forget_arguments(struct transaction *transaction)
+static void open_topics(struct transaction *transaction)
 {
-    if (transaction->offsets != NULL)
-        rd_kafka_topic_partition_list_destroy(transaction->offsets);
-    transaction->offsets = NULL;
-    transaction->generation = NULL;
+    for (int i = 0; i < OUTBOX_TOPICS; i++)
+        transaction->handles[i] =
+            rd_kafka_topic_new(transaction->producer, transaction->topics[i], NULL);
 }
 
 static void throw_away(struct transaction *transaction)
 {
     if (transaction->producer == NULL)
         return;
+    for (int i = 0; i < OUTBOX_TOPICS; i++)
+        rd_kafka_topic_destroy(transaction->handles[i]);
     rd_kafka_purge(transaction->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_destroy_flags(transaction->producer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     transaction->producer = NULL;
@@ -58,7 +67,9 @@ static void throw_away(struct transaction *transaction)
 void transaction_release(struct transaction *transaction)
 {
     throw_away(transaction);
-    forget_arguments(transaction);
+    if (transaction->outcome_headers != NULL)
+        rd_kafka_headers_destroy(transaction->outcome_headers);
+    transaction->outcome_headers = NULL;
 }
 
 /* ---- what an answer means --------------------------------------------------------------- */
@@ -132,6 +143,12 @@ static bool out_of_patience(const struct transaction *transaction)
     return clock_monotonic_ms() - transaction->since_ms >= most_ms;
 }
 
+/* A record of the open transaction has failed: it can only be aborted. */
+static bool is_broken(const struct transaction *transaction)
+{
+    return atomic_load(&transaction->record_error) != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 /* Takes an answer; after any but a retriable one such a state needs a new producer. */
 void transaction_answer(struct transaction *transaction, enum answer answer)
 {
@@ -153,7 +170,7 @@ static void take(struct transaction *transaction, const char *call, rd_kafka_err
     if (answer == ANSWER_RETRIABLE && out_of_patience(transaction))
         answer = ANSWER_TIMED_OUT;
     if (answer == ANSWER_DONE && transaction->state == TRANSACTION_PENDING &&
-        transaction_is_broken(transaction))
+        is_broken(transaction))
         answer = ANSWER_ABORTABLE; /* a record has failed since */
     if (error != NULL && answer != ANSWER_RETRIABLE) {
         if (wants_new_producer(transaction->state))
@@ -193,8 +210,8 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         record_failed(transaction, "delivery_failed", rd_kafka_topic_name(message->rkt),
                       message->partition, message->len + message->key_len, message->err);
-    else if (transaction->arrived != NULL)
-        transaction->arrived(transaction->context, message);
+    else if (message->_private != NULL)
+        ((struct outbox_arrival *)message->_private)->offset = message->offset;
 }
 
 /* A request may have been sent twice: see transaction_wish(). */
@@ -206,19 +223,10 @@ static void on_error(rd_kafka_t *producer, int code, const char *text, void *opa
     atomic_store(&transaction->disturbed, true);
 }
 
-bool transaction_is_broken(const struct transaction *transaction)
-{
-    return atomic_load(&transaction->record_error) != RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-bool transaction_begin(struct transaction *transaction)
+static void begin(struct transaction *transaction)
 {
     rd_kafka_error_t *error;
 
-    if (transaction->state == TRANSACTION_OPEN)
-        return true;
-    if (transaction->state != TRANSACTION_CLOSED)
-        return false;
     atomic_store(&transaction->record_error, RD_KAFKA_RESP_ERR_NO_ERROR);
     transaction->call_error = RD_KAFKA_RESP_ERR_NO_ERROR;
     error = rd_kafka_begin_transaction(transaction->producer);
@@ -226,44 +234,111 @@ bool transaction_begin(struct transaction *transaction)
         transaction_wish(transaction, WISH_BEGIN);
     else
         take(transaction, "begin_transaction", error); /* fenced while nothing was open */
-    return transaction->state == TRANSACTION_OPEN;
 }
 
-bool transaction_produce(struct transaction *transaction, rd_kafka_topic_t *topic,
-                         int32_t partition, const void *key, size_t key_size, const void *value,
-                         size_t value_size, rd_kafka_headers_t *headers)
+/* A bounded queue, met politely. False: for too long. */
+static bool wait_for_room(struct transaction *transaction, int64_t start_ms)
 {
-    int64_t start_ms = clock_monotonic_ms();
-    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__STATE;
+    if (atomic_load(transaction->stop) ||
+        clock_monotonic_ms() - start_ms >= transaction->patience_ms)
+        return false;
+    rd_kafka_poll(transaction->producer, 10);
+    return true;
+}
 
-    while (!transaction_is_broken(transaction)) { /* after that it can only be aborted */
-        rd_kafka_vu_t arguments[] = {
-            {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
-            {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
-            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-            {.vtype = RD_KAFKA_VTYPE_KEY,
-             .u.mem = {.ptr = (void *)(uintptr_t)key, .size = key_size}},
-            {.vtype = RD_KAFKA_VTYPE_VALUE,
-             .u.mem = {.ptr = (void *)(uintptr_t)value, .size = value_size}},
-            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-        };
-        rd_kafka_error_t *refusal =
-            rd_kafka_produceva(transaction->producer, arguments,
-                               sizeof(arguments) / sizeof(*arguments) - (headers == NULL ? 1 : 0));
-        if (refusal == NULL)
-            return true;
+static void refused(struct transaction *transaction, const struct outbox_record *record,
+                    rd_kafka_resp_err_t error)
+{
+    record_failed(transaction, "produce_refused", transaction->topics[record->topic],
+                  record->partition, record->key_size + record->value_size, error);
+}
+
+/* One with headers; librdkafka takes them, the bytes stay ours. */
+static void produce_one(struct transaction *transaction, const struct outbox *outbox,
+                        struct outbox_record *record)
+{
+    uint8_t *key = record->has_key ? outbox->bytes.bytes + record->key_at : NULL;
+    uint8_t *value = record->has_value ? outbox->bytes.bytes + record->value_at : NULL;
+    rd_kafka_headers_t *headers = record->headers != NULL
+                                      ? record->headers
+                                      : rd_kafka_headers_copy(transaction->outcome_headers);
+    rd_kafka_vu_t arguments[] = {
+        {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = transaction->handles[record->topic]},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = key, .size = record->key_size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = value, .size = record->value_size}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    int64_t start_ms = clock_monotonic_ms();
+
+    for (;;) {
+        rd_kafka_error_t *refusal = rd_kafka_produceva(transaction->producer, arguments,
+                                                       sizeof(arguments) / sizeof(*arguments));
+        rd_kafka_resp_err_t error;
+        if (refusal == NULL) {
+            record->headers = NULL;
+            return;
+        }
         error = rd_kafka_error_code(refusal);
         rd_kafka_error_destroy(refusal);
-        if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL || atomic_load(transaction->stop) ||
-            clock_monotonic_ms() - start_ms >= transaction->patience_ms)
-            break;
-        rd_kafka_poll(transaction->producer, 10); /* a bounded queue, met politely */
+        if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL && wait_for_room(transaction, start_ms))
+            continue;
+        if (record->headers == NULL)
+            rd_kafka_headers_destroy(headers);
+        refused(transaction, record, error);
+        return;
     }
-    if (headers != NULL)
-        rd_kafka_headers_destroy(headers);
-    record_failed(transaction, "produce_refused", rd_kafka_topic_name(topic), partition,
-                  key_size + value_size, error);
-    return false;
+}
+
+/*
+ * State records: those of one partition lie together, and are produced so, up to PRODUCE_RUN at
+ * once. Returns how many records that were; *arrival is the next one's.
+ */
+static size_t produce_run(struct transaction *transaction, const struct outbox *outbox, size_t from,
+                          struct outbox_arrival **arrival)
+{
+    rd_kafka_message_t messages[PRODUCE_RUN];
+    const struct outbox_record *first = &outbox->records[from];
+    int64_t start_ms = clock_monotonic_ms();
+    int count = 0, done = 0;
+
+    while (count < PRODUCE_RUN && from + (size_t)count < outbox->count) {
+        const struct outbox_record *record = first + count;
+        if (record->topic != OUTBOX_STATE || record->partition != first->partition)
+            break;
+        messages[count++] = (rd_kafka_message_t){
+            .payload = record->has_value ? outbox->bytes.bytes + record->value_at : NULL,
+            .len = record->value_size,
+            .key = outbox->bytes.bytes + record->key_at,
+            .key_len = record->key_size,
+            ._private = record->is_control && transaction->tell_arrivals ? *arrival : NULL,
+        };
+        *arrival += record->is_control;
+    }
+    while (done < count) {
+        done += rd_kafka_produce_batch(transaction->handles[OUTBOX_STATE], first->partition, 0,
+                                       messages + done, count - done);
+        if (done == count || is_broken(transaction))
+            break; /* broken: it can only be aborted */
+        if (messages[done].err == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
+            wait_for_room(transaction, start_ms))
+            continue;
+        refused(transaction, first + done, messages[done].err);
+        break;
+    }
+    return (size_t)count;
+}
+
+static void produce(struct transaction *transaction, struct outbox *outbox)
+{
+    struct outbox_arrival *arrival = outbox->arrivals;
+
+    for (size_t i = 0; i < outbox->count && !is_broken(transaction);) {
+        if (outbox->records[i].topic == OUTBOX_STATE)
+            i += produce_run(transaction, outbox, i, &arrival);
+        else
+            produce_one(transaction, outbox, &outbox->records[i++]);
+    }
 }
 
 /* ---- wishes ----------------------------------------------------------------------------- */
@@ -287,8 +362,6 @@ void transaction_wish(struct transaction *transaction, enum wish wish)
         transaction->stale = true;
     if (wish == WISH_LAND || wish == WISH_LAND_ANEW)
         transaction->pause_ms = 0; /* all is well again */
-    if (next == TRANSACTION_CLOSED || next == TRANSACTION_VOID)
-        forget_arguments(transaction);
     enter(transaction, next);
 }
 
@@ -305,18 +378,15 @@ static bool was_taken_back(const struct transaction *transaction)
 
 rd_kafka_resp_err_t transaction_why(const struct transaction *transaction)
 {
-    if (!transaction_is_broken(transaction) || was_taken_back(transaction))
+    if (!is_broken(transaction) || was_taken_back(transaction))
         return transaction->call_error;
     return (rd_kafka_resp_err_t)atomic_load(&transaction->record_error);
 }
 
-void transaction_commit(struct transaction *transaction, rd_kafka_topic_partition_list_t *offsets,
-                        const rd_kafka_consumer_group_metadata_t *generation)
+/* Wishes for the commit, or aborts where a record has failed. */
+static void commit(struct transaction *transaction)
 {
-    forget_arguments(transaction);
-    transaction->offsets = offsets;
-    transaction->generation = generation;
-    if (transaction_is_broken(transaction) && !was_taken_back(transaction))
+    if (is_broken(transaction) && !was_taken_back(transaction))
         transaction_answer(transaction, ANSWER_ABORTABLE);
     else
         transaction_wish(transaction, WISH_COMMIT);
@@ -350,12 +420,13 @@ static void init_transactions(struct transaction *transaction)
         throw_away(transaction);
         transaction->producer =
             kafka_producer(transaction->config, transaction->id, transaction->batch_bytes,
-                           transaction, on_delivery, on_error);
+                           transaction->tell_arrivals, transaction, on_delivery, on_error);
         if (transaction->producer == NULL) {
             transaction_answer(transaction,
                                ANSWER_FATAL); /* logged: librdkafka refuses the configuration */
             return;
         }
+        open_topics(transaction);
         transaction->stale = false;
         atomic_store(&transaction->disturbed, false);
         transaction->since_ms = clock_monotonic_ms(); /* patience is with this producer */
@@ -376,8 +447,8 @@ void transaction_step(struct transaction *transaction)
         return;
     case TRANSACTION_PENDING:
         take(transaction, "send_offsets_to_transaction",
-             rd_kafka_send_offsets_to_transaction(producer, transaction->offsets,
-                                                  transaction->generation, SLICE_MS));
+             rd_kafka_send_offsets_to_transaction(producer, transaction->outbox->offsets,
+                                                  transaction->outbox->generation, SLICE_MS));
         return;
     case TRANSACTION_COMMITTING:
         take(transaction, "commit_transaction", rd_kafka_commit_transaction(producer, SLICE_MS));
@@ -392,4 +463,26 @@ void transaction_step(struct transaction *transaction)
         break;
     }
     require_failed("a state that waits for a wish", __FILE__, __LINE__);
+}
+
+static bool is_on_its_way(const struct transaction *transaction)
+{
+    return transaction->state == TRANSACTION_PENDING ||
+           transaction->state == TRANSACTION_COMMITTING;
+}
+
+bool transaction_carry(struct transaction *transaction, struct outbox *outbox)
+{
+    if (is_on_its_way(transaction)) {
+        transaction_step(transaction);
+        return is_on_its_way(transaction);
+    }
+    require(transaction->state == TRANSACTION_CLOSED);
+    transaction->outbox = outbox;
+    begin(transaction);
+    if (transaction->state != TRANSACTION_OPEN)
+        return false;
+    produce(transaction, outbox);
+    commit(transaction);
+    return is_on_its_way(transaction);
 }

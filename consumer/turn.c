@@ -208,8 +208,7 @@ static bool take_one(struct inside *inside, struct holding *holding)
         return false;
     inlet = &holding->inlets[input];
     message = inlet->batch[inlet->at];
-    if (!emit_touch(inside, holding))
-        return false; /* the transaction is void: the loop settles it first */
+    emit_touch(inside, holding);
     decode(inside, holding, (size_t)input, message, &buffer, &incoming);
     if (!pump_take(&inside->pump, &holding->lane, &incoming))
         return false; /* deadlines used the budget up: the record waits for the next one */
@@ -284,8 +283,7 @@ static bool let_time_pass(struct inside *inside, struct holding *holding)
         watermark_reach(watermark, until_ms);
         return false;
     }
-    if (!emit_touch(inside, holding))
-        return false; /* the transaction is void: the loop settles it first */
+    emit_touch(inside, holding);
     pump_fire(&inside->pump, &holding->lane, until_ms);
     return true;
 }

@@ -1,9 +1,10 @@
 /*
  * worker.c: the loop.
  *
- * rebalance -> restore -> take and fire, within one transaction's budget -> commit -> land, undo
- * or find out. Memory never runs ahead of Kafka: what a transaction did is pending until its
- * commit, and lands after it (promises 4 and 5).
+ * rebalance -> restore -> take and fire, within one batch's budget -> send it off to be committed;
+ * and while that is under way, the next batch -> land, undo or find out. Memory never runs ahead of
+ * Kafka: what a batch did is pending until its transaction's commit, and lands after it (promises 4
+ * and 5).
  */
 #include "consumer/worker.h"
 
@@ -27,6 +28,8 @@ enum {
     REST_MS = 50, /* longest sleep: deadlines and signals are looked at this often */
     RESTORE_WAIT_MS = 5,
     LOOK_AGAIN_MS = 1000,
+    BATCH_BYTES_MOST = 32 << 20,    /* two of them are in memory at once */
+    CALL_MOST_MS = 5000,            /* no call of the committer's should take longer */
     LOCKED_OUT_PATIENCE_MS = 90000, /* longer than a broker's default of the session timeout */
     LOCKED_OUT_PAUSE_MS = 1000,
 };
@@ -61,13 +64,24 @@ static bool name_is_taken(struct inside *inside, rd_kafka_resp_err_t error)
     return inside->locked_out;
 }
 
+/* Nothing that waits for the committer is more alive than that is. */
+static void note_alive(struct inside *inside)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (inside->committer != NULL && committer_is_away(inside->committer) &&
+        now_ms - committer_alive_ms(inside->committer) > CALL_MOST_MS)
+        now_ms = committer_alive_ms(inside->committer);
+    atomic_store(&inside->worker->alive_ms, now_ms);
+}
+
 void worker_serve(struct inside *inside)
 {
     rd_kafka_resp_err_t fatal;
     rd_kafka_message_t *message;
     char why[256];
 
-    atomic_store(&inside->worker->alive_ms, clock_monotonic_ms());
+    note_alive(inside);
     refusal_look(inside);
     while ((message = rd_kafka_consumer_poll(inside->consumer, 0)) != NULL) {
         fatal = rd_kafka_fatal_error(inside->consumer, why, sizeof(why));
@@ -95,12 +109,18 @@ void worker_serve(struct inside *inside)
     }
 }
 
+static bool batch_is_full(const struct inside *inside)
+{
+    return inside->pump.budget <= 0 || inside->outbox->bytes.size >= BATCH_BYTES_MOST;
+}
+
 static void handle_rebalance(struct inside *inside)
 {
     enum rebalance rebalance = inside->rebalance;
 
     if (rebalance == REBALANCE_NONE)
         return;
+    settle_drain(inside); /* what is under way uses the generation that there was */
     if (rebalance == REBALANCE_REVOKE) {
         if (rd_kafka_assignment_lost(inside->consumer))
             settle_give_up(inside);
@@ -118,7 +138,7 @@ static void rest(struct inside *inside)
 {
     int64_t wait_ms = REST_MS;
 
-    if (inside->transaction.state == TRANSACTION_OPEN) {
+    if (inside->batch_open && !committer_is_away(inside->committer)) {
         int64_t left_ms =
             inside->opened_ms + inside->config->commit_interval_ms - clock_monotonic_ms();
         wait_ms = left_ms < 0 ? 0 : left_ms < REST_MS ? left_ms : REST_MS;
@@ -165,20 +185,48 @@ static void look_again(struct inside *inside)
         clock_monotonic_ms() - refusal->since_ms < LOOK_AGAIN_MS)
         return;
     settle_commit(inside);
-    if (inside->transaction.state != TRANSACTION_CLOSED || inside->code != EXIT_WELL ||
-        inside->rebalance != REBALANCE_NONE)
+    if (inside->transaction.state != TRANSACTION_CLOSED || inside->batch_open ||
+        inside->code != EXIT_WELL || inside->rebalance != REBALANCE_NONE)
         return;
     takeover_rewind(inside);
     refusal->looked_again = true;
 }
 
-static bool commit_is_due(const struct inside *inside)
+/* While one is under way, the next goes on growing, up to its bounds. */
+static bool batch_is_due(const struct inside *inside)
 {
-    if (inside->transaction.state != TRANSACTION_OPEN)
-        return inside->transaction.state == TRANSACTION_VOID; /* it could not be opened */
-    return inside->pump.budget <= 0 || atomic_load(&inside->stage->stop) ||
-           transaction_is_broken(&inside->transaction) ||
-           clock_monotonic_ms() - inside->opened_ms >= inside->config->commit_interval_ms;
+    if (committer_is_away(inside->committer))
+        return inside->batch_open && !inside->batch_closed && batch_is_full(inside);
+    if (inside->transaction.state == TRANSACTION_VOID)
+        return true; /* a producer first */
+    return inside->batch_open &&
+           (batch_is_full(inside) || inside->batch_closed || atomic_load(&inside->stage->stop) ||
+            clock_monotonic_ms() - inside->opened_ms >= inside->config->commit_interval_ms);
+}
+
+static void take_image(struct inside *inside)
+{
+    if (inside->snapshots != NULL && !inside->batch_open && !committer_is_away(inside->committer))
+        snapshot_writer_turn(inside->snapshots, inside->holdings, inside->holding_count,
+                             stage_now_ms(inside->stage));
+}
+
+/*
+ * Not before a rebalance that is noted: where something was undone since, nothing is read again
+ * from its place until that is over, and what comes meanwhile lies beyond a gap.
+ *
+ * An image is taken between two transactions, when nothing is pending: so while one is taken, no
+ * batch begins before the other has landed.
+ */
+static bool may_take(const struct inside *inside)
+{
+    if (inside->rebalance != REBALANCE_NONE)
+        return false;
+    if (inside->batch_closed)
+        return false;
+    return inside->snapshots == NULL || !committer_is_away(inside->committer) ||
+           !snapshot_writer_wants_rest(inside->snapshots, inside->holdings, inside->holding_count,
+                                       stage_now_ms(inside->stage));
 }
 
 static bool subscribe(struct inside *inside)
@@ -240,23 +288,20 @@ static void loop(struct inside *inside)
         look_again(inside);
         restoring = inside->restore.job_count > 0;
         if (restoring && inside->code == EXIT_WELL)
-            takeover_poll(inside,
-                          inside->transaction.state == TRANSACTION_OPEN ? 0 : RESTORE_WAIT_MS);
+            takeover_poll(inside, inside->batch_open ? 0 : RESTORE_WAIT_MS);
+        settle_look(inside);
+        take_image(inside);
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
-        worked = turn_round(inside);
-        settle_note_open(inside);
+        worked = may_take(inside) && turn_round(inside);
         count_live(inside);
         if (inside->code != EXIT_WELL)
             break;
-        if (commit_is_due(inside))
-            settle_commit(inside);
-        else if (!worked && !restoring)
+        if (batch_is_due(inside))
+            settle_send(inside);
+        else if (!worked && !restoring && inside->rebalance == REBALANCE_NONE)
             rest(inside);
-        if (inside->transaction.producer != NULL)
+        if (!committer_is_away(inside->committer) && inside->transaction.producer != NULL)
             rd_kafka_poll(inside->transaction.producer, 0);
-        if (inside->snapshots != NULL && inside->transaction.state == TRANSACTION_CLOSED)
-            snapshot_writer_turn(inside->snapshots, inside->holdings, inside->holding_count,
-                                 stage_now_ms(inside->stage));
     }
     if (inside->code == EXIT_WELL)
         settle_commit(inside);
@@ -299,6 +344,11 @@ static bool start(struct inside *inside)
     struct buffer complaints = {0};
     const char *channels =
         inside->config->channels_dir[0] == 0 ? NULL : inside->config->channels_dir;
+    const char *const topics[OUTBOX_TOPICS] = {
+        [OUTBOX_OUTCOMES] = inside->config->outcomes_topic,
+        [OUTBOX_DEAD_LETTERS] = inside->config->dead_letters_topic,
+        [OUTBOX_STATE] = inside->stage->state_topic,
+    };
 
     /* Each worker has tables of its own; they were checked before any worker began. */
     require(channel_files_load(channels, &inside->tables, &complaints));
@@ -310,15 +360,15 @@ static bool start(struct inside *inside)
     if (inside->snapshots != NULL)
         restore_use_snapshots(&inside->restore, &inside->snapshot_place);
     transaction_init(&inside->transaction, inside->config, inside->worker->number,
-                     inside->stage->random, batch_bytes(&inside->stage->facts),
+                     inside->stage->random, topics, batch_bytes(&inside->stage->facts),
                      &inside->stage->stop, &inside->stage->transactions);
-    if (inside->snapshots != NULL) {
-        inside->transaction.arrived = emit_arrived;
-        inside->transaction.context = inside;
-    }
+    inside->transaction.tell_arrivals = inside->snapshots != NULL;
     inside->pump.sink = emit_sink(inside);
     inside->pump.budget = inside->config->commit_records;
     require(pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) == 0);
+    inside->outbox = &inside->outboxes[0];
+    inside->sent = &inside->outboxes[1];
+    inside->committer = committer_new(&inside->transaction, inside->wake);
     inside->client = kafka_client(inside->config);
     inside->consumer = kafka_member(inside->config, inside->worker->number, inside, on_rebalance);
     if (inside->client == NULL || inside->consumer == NULL) {
@@ -342,8 +392,10 @@ static void finish(struct inside *inside)
     }
     free(inside->holdings);
     restore_release(&inside->restore);
-    emit_close(inside);
+    committer_free(&inside->committer);
     transaction_release(&inside->transaction);
+    outbox_release(&inside->outboxes[0]); /* the producer is gone, which had their bytes */
+    outbox_release(&inside->outboxes[1]);
     if (inside->generation != NULL)
         rd_kafka_consumer_group_metadata_destroy(inside->generation);
     if (inside->rebalanced != NULL)
@@ -356,8 +408,6 @@ static void finish(struct inside *inside)
         close(inside->wake[1]);
     }
     tables_release(&inside->tables);
-    buffer_release(&inside->key);
-    buffer_release(&inside->value);
     buffer_release(&inside->header_store);
     arena_release();
 }

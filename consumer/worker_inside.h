@@ -11,6 +11,7 @@
 #ifndef UPSHOT_CONSUMER_WORKER_INSIDE_H
 #define UPSHOT_CONSUMER_WORKER_INSIDE_H
 
+#include "consumer/committer.h"
 #include "consumer/holding.h"
 #include "consumer/snapshot_writer.h"
 #include "consumer/transaction.h"
@@ -44,19 +45,22 @@ struct inside {
     rd_kafka_t *consumer;
     rd_kafka_t *client; /* reads uncommitted: watermarks */
     rd_kafka_queue_t *events;
-    struct transaction transaction;
-    rd_kafka_topic_t *outcomes, *dead_letters, *state; /* of the transaction's producer */
-    rd_kafka_headers_t *outcome_headers;               /* copied for each */
-    rd_kafka_consumer_group_metadata_t *generation;    /* in which the tasks were assigned */
+    struct transaction transaction; /* the committer's while it is away */
+    struct committer *committer;
+    struct outbox outboxes[2];
+    struct outbox *outbox, *sent; /* of the open batch; of the one under way */
+    bool batch_open;              /* something was taken, or fired */
+    bool batch_closed;            /* its state records are in the outbox: nothing more comes in */
+    rd_kafka_consumer_group_metadata_t *generation; /* in which the tasks were assigned */
     struct restore restore;
     struct snapshot_place snapshot_place;
     struct snapshot_writer *snapshots; /* NULL: no state.dir */
     struct holding **holdings;
     size_t holding_count;
     struct pump pump;
-    long long live;           /* this worker's part of stage->live */
-    struct tally landed;      /* the pump's tally at the last landing */
-    enum rebalance rebalance; /* noted by the callback, handled by the loop */
+    long long live;              /* this worker's part of stage->live */
+    struct tally sealed, landed; /* the pump's tally at the last sealing, landing */
+    enum rebalance rebalance;    /* noted by the callback, handled by the loop */
     rd_kafka_topic_partition_list_t *rebalanced;
     bool closing;
     bool locked_out;       /* the group keeps our name for the process before */
@@ -64,10 +68,10 @@ struct inside {
     bool counted_open;     /* among the stage's open transactions */
     int wake[2];           /* librdkafka writes a byte when a queue gets something */
     int64_t ask_again_ms;  /* monotonic: a broker did not answer; no question before */
-    int64_t opened_ms;     /* monotonic: when the open transaction was opened */
+    int64_t opened_ms;     /* monotonic: when the open batch was opened */
     struct partitioning partitionings[INPUTS_MAX];
     bool partitioners_told;
-    struct buffer key, value, header_store;
+    struct buffer header_store;
     struct refusal refusal;
     int too_large; /* transactions undone by it since one landed */
     int code;      /* EXIT_WELL while all is well; anything else ends the worker */
@@ -106,14 +110,23 @@ bool turn_round(struct inside *inside);
 
 /*
  * Drives the transaction until nothing is open or unknown, and lets memory follow: land or undo.
- * The group is served in between. False: the worker has to end.
+ * The group is served in between. Not while the committer has it. False: the worker has to end.
  */
 bool settle(struct inside *inside);
 
-/* Commits what is open, whatever comes of it. */
+/* Where the committer has come back: settles what it brings. */
+void settle_look(struct inside *inside);
+
+/* Closes the open batch, and sends it off where nothing is under way; else later will do. */
+void settle_send(struct inside *inside);
+
+/* Waits for what is under way, and settles it. The group is served meanwhile. */
+void settle_drain(struct inside *inside);
+
+/* The same, then commits the open batch, whatever comes of it. */
 void settle_commit(struct inside *inside);
 
-/* The partitions are lost: whatever is open belongs to nobody. */
+/* The partitions are lost: what is under way is settled, and the open batch belongs to nobody. */
 void settle_give_up(struct inside *inside);
 
 /* For the watcher: does this worker leave anything behind if the process ends now? */
@@ -153,19 +166,13 @@ bool takeover_is_ours(const struct inside *inside, const rd_kafka_topic_partitio
 
 /* ---- emit.c ---- */
 
-/* Topic handles for a new producer. */
-void emit_open(struct inside *inside);
-void emit_close(struct inside *inside);
-
+/* What happens goes into the outbox of the open batch. */
 struct sink emit_sink(struct inside *inside);
 
-/* A record of the transaction is in the log; `context` is the inside. */
-void emit_arrived(void *context, const rd_kafka_message_t *message);
+/* Opens a batch where none is, and counts the holding in. */
+void emit_touch(struct inside *inside, struct holding *holding);
 
-/* Begins the transaction where none is open, and counts the holding in. False: not now. */
-bool emit_touch(struct inside *inside, struct holding *holding);
-
-/* State records of all that the transaction touched, then the wish to commit it. */
-void emit_commit(struct inside *inside);
+/* Closes it: state records of all that it touched, and offsets. */
+void emit_close(struct inside *inside);
 
 #endif

@@ -1,12 +1,13 @@
 /*
- * store.c: index + slab + timers + pool + journal.
+ * store.c: index + slab + timers + pool + two journals.
  *
- * A block is { place in the timers' heap, channel, size of the id, dirty } id, packed record.
+ * A block is { place in the timers' heap, channel, size of the id, layer } id, packed record.
  *
- * Invariants: (a) every block in the index has exactly one timer; one that only the journal knows
- * has none. (b) A block is dirty when it was made since the last landing; only dirty blocks are
- * written again. (c) A block holds one use of each of its texts until it is freed. (d) Undoing the
- * journal from its end backwards gives the store as it was (promise 5).
+ * Invariants: (a) every block in the index has exactly one timer; one that only a journal knows
+ * has none. (b) A block's layer says which journal knows it as new, LANDED that none does; only
+ * blocks of the open layer are written again. (c) A block holds one use of each of its texts until
+ * it is freed. (d) Undoing the open journal from its end backwards, then the sealed one, gives the
+ * store as it was at the last landing (promise 5).
  */
 #include "statemachine/store.h"
 
@@ -20,20 +21,28 @@ struct block {
     uint32_t timer;
     uint8_t channel;
     uint8_t id_size;
-    uint8_t dirty;
+    uint8_t layer;   /* LANDED, or the number of the journal that has it as new, plus 1 */
     uint8_t bytes[]; /* id, packed record */
 };
 
-enum { BLOCK_HEAD = offsetof(struct block, bytes) };
+enum { BLOCK_HEAD = offsetof(struct block, bytes), LANDED = 0 };
 
 _Static_assert(BLOCK_HEAD + MESSAGE_ID_MAX + PACKED_MAX <= SLAB_BLOCK_MAX, "any record fits");
 
-/* What a key was before the transaction first changed it. */
+/* What a key was before the layer first changed it. */
 struct change {
     uint64_t hash;
     int64_t wake_ms; /* of the old block */
     uint32_t old;    /* 0: there was none */
     uint32_t key;    /* where in the journal's keys: channel, size, id */
+};
+
+struct journal {
+    struct change *changes;
+    size_t count, room;
+    uint8_t *keys;
+    size_t keys_size, keys_room;
+    uint8_t layer; /* of the blocks that it has as new */
 };
 
 struct store {
@@ -43,10 +52,8 @@ struct store {
     struct intern intern;
     hash_fn *hash;
     uint64_t seed;
-    struct change *changes;
-    size_t change_count, change_room;
-    uint8_t *keys;
-    size_t keys_size, keys_room;
+    struct journal journals[2];    /* one is open; the other is sealed, or empty */
+    struct journal *open, *sealed; /* sealed: NULL where nothing is */
 };
 
 static struct block *block_at(const struct store *store, uint32_t handle)
@@ -91,6 +98,9 @@ struct store *store_new(hash_fn *hash, uint64_t seed)
     index_init(&store->index);
     timers_init(&store->timers, store, on_timer_moved, timer_order);
     intern_init(&store->intern, hash, seed);
+    store->journals[0].layer = LANDED + 1;
+    store->journals[1].layer = LANDED + 2;
+    store->open = &store->journals[0];
     return store;
 }
 
@@ -102,8 +112,10 @@ void store_free(struct store **store)
     index_release(&(*store)->index);
     timers_release(&(*store)->timers);
     intern_release(&(*store)->intern);
-    free((*store)->changes);
-    free((*store)->keys);
+    for (int i = 0; i < 2; i++) {
+        free((*store)->journals[i].changes);
+        free((*store)->journals[i].keys);
+    }
     free(*store);
     *store = NULL;
 }
@@ -194,89 +206,112 @@ static uint32_t block_new(struct store *store, struct message_key key, const uin
     block->timer = 0;
     block->channel = key.channel;
     block->id_size = (uint8_t)key.id.size;
-    block->dirty = 1;
+    block->layer = store->open->layer;
     memcpy(block->bytes, key.id.bytes, key.id.size);
     memcpy(block->bytes + key.id.size, packed, size);
     return handle;
 }
 
-/* ---- the journal ------------------------------------------------------------------------ */
+/* ---- the journals ----------------------------------------------------------------------- */
 
-static void journal_add(struct store *store, struct message_key key, uint64_t hash, uint32_t old,
-                        int64_t wake_ms)
+static void journal_add(struct journal *journal, struct message_key key, uint64_t hash,
+                        uint32_t old, int64_t wake_ms)
 {
     uint8_t *at;
 
-    if (store->change_count == store->change_room) {
-        store->change_room = store->change_room == 0 ? 256 : store->change_room * 2;
-        store->changes = memory_resize(store->changes, store->change_room, sizeof(*store->changes));
+    if (journal->count == journal->room) {
+        journal->room = journal->room == 0 ? 256 : journal->room * 2;
+        journal->changes =
+            memory_resize(journal->changes, journal->room, sizeof(*journal->changes));
     }
-    if (store->keys_size + 2 + MESSAGE_ID_MAX > store->keys_room) {
-        store->keys_room = store->keys_room == 0 ? 16384 : store->keys_room * 2;
-        store->keys = memory_resize(store->keys, store->keys_room, 1);
+    if (journal->keys_size + 2 + MESSAGE_ID_MAX > journal->keys_room) {
+        journal->keys_room = journal->keys_room == 0 ? 16384 : journal->keys_room * 2;
+        journal->keys = memory_resize(journal->keys, journal->keys_room, 1);
     }
-    require(store->keys_size <= UINT32_MAX);
-    store->changes[store->change_count++] = (struct change){
-        .hash = hash, .wake_ms = wake_ms, .old = old, .key = (uint32_t)store->keys_size};
-    at = store->keys + store->keys_size;
+    require(journal->keys_size <= UINT32_MAX);
+    journal->changes[journal->count++] = (struct change){
+        .hash = hash, .wake_ms = wake_ms, .old = old, .key = (uint32_t)journal->keys_size};
+    at = journal->keys + journal->keys_size;
     at[0] = key.channel;
     at[1] = (uint8_t)key.id.size;
     memcpy(at + 2, key.id.bytes, key.id.size);
-    store->keys_size += 2 + key.id.size;
+    journal->keys_size += 2 + key.id.size;
 }
 
-static struct message_key journal_key(const struct store *store, const struct change *change)
+static struct message_key journal_key(const struct journal *journal, const struct change *change)
 {
-    const uint8_t *at = store->keys + change->key;
+    const uint8_t *at = journal->keys + change->key;
 
     return (struct message_key){.id = {.bytes = at + 2, .size = at[1]}, .channel = at[0]};
 }
 
-static void journal_clear(struct store *store)
+static void journal_clear(struct journal *journal)
 {
-    store->change_count = 0;
-    store->keys_size = 0;
+    journal->count = 0;
+    journal->keys_size = 0;
+}
+
+static bool nothing_pending(const struct store *store)
+{
+    return store->open->count == 0 && store->sealed == NULL;
 }
 
 size_t store_touched(const struct store *store)
 {
-    return store->change_count;
+    return store->open->count;
 }
 
 bool store_touched_at(const struct store *store, size_t i, struct message_key *key,
                       struct record *record)
 {
+    const struct journal *journal = store->open;
     uint32_t handle;
 
-    require(i < store->change_count);
-    *key = journal_key(store, &store->changes[i]);
-    handle = find(store, *key, store->changes[i].hash);
+    require(i < journal->count);
+    *key = journal_key(journal, &journal->changes[i]);
+    handle = find(store, *key, journal->changes[i].hash);
     if (handle == 0)
         return false;
     record_unpack(block_packed(block_at(store, handle)), &store->intern, record);
     return true;
 }
 
+void store_seal(struct store *store)
+{
+    require(store->sealed == NULL);
+    store->sealed = store->open;
+    store->open = store->open == store->journals ? store->journals + 1 : store->journals;
+}
+
 void store_land(struct store *store)
 {
-    for (size_t i = 0; i < store->change_count; i++) {
-        const struct change *change = &store->changes[i];
-        uint32_t handle = find(store, journal_key(store, change), change->hash);
-        if (handle != 0)
-            block_at(store, handle)->dirty = 0;
+    struct journal *landing = store->sealed != NULL ? store->sealed : store->open;
+
+    for (size_t i = 0; i < landing->count; i++) {
+        const struct change *change = &landing->changes[i];
+        uint32_t handle = find(store, journal_key(landing, change), change->hash);
+        if (handle != 0 && block_at(store, handle)->layer == landing->layer)
+            block_at(store, handle)->layer = LANDED;
         if (change->old != 0)
             block_free(store, change->old);
     }
-    journal_clear(store);
+    journal_clear(landing);
+    /* Those that the open layer has replaced meanwhile: where it would be undone, they are back. */
+    for (size_t i = 0; i < store->open->count; i++) {
+        uint32_t old = store->open->changes[i].old;
+        if (old != 0)
+            block_at(store, old)->layer = LANDED;
+    }
+    store->sealed = NULL;
 }
 
-void store_undo(struct store *store)
+static void undo(struct store *store, struct journal *journal)
 {
-    for (size_t i = store->change_count; i-- > 0;) {
-        const struct change *change = &store->changes[i];
-        uint32_t handle = find(store, journal_key(store, change), change->hash);
+    for (size_t i = journal->count; i-- > 0;) {
+        const struct change *change = &journal->changes[i];
+        uint32_t handle = find(store, journal_key(journal, change), change->hash);
         if (handle != 0) {
-            require(block_at(store, handle)->dirty);
+            require(block_at(store, handle)->layer == journal->layer);
             index_remove(&store->index, change->hash, handle);
             timers_cancel(&store->timers, block_at(store, handle)->timer);
             block_free(store, handle);
@@ -286,7 +321,15 @@ void store_undo(struct store *store)
             timers_add(&store->timers, change->wake_ms, change->old);
         }
     }
-    journal_clear(store);
+    journal_clear(journal);
+}
+
+void store_undo(struct store *store)
+{
+    undo(store, store->open);
+    if (store->sealed != NULL)
+        undo(store, store->sealed);
+    store->sealed = NULL;
 }
 
 /* ---- changing --------------------------------------------------------------------------- */
@@ -296,7 +339,7 @@ static void put_new(struct store *store, struct message_key key, uint64_t hash,
 {
     uint32_t handle = block_new(store, key, packed, size);
 
-    journal_add(store, key, hash, 0, 0);
+    journal_add(store->open, key, hash, 0, 0);
     index_insert(&store->index, hash, handle);
     timers_add(&store->timers, wake_ms, handle);
 }
@@ -308,13 +351,13 @@ static void put_beside(struct store *store, struct message_key key, struct place
     uint32_t timer = block_at(store, place.handle)->timer;
     uint32_t handle = block_new(store, key, packed, size);
 
-    journal_add(store, key, place.hash, place.handle, timers_deadline(&store->timers, timer));
+    journal_add(store->open, key, place.hash, place.handle, timers_deadline(&store->timers, timer));
     index_replace(&store->index, place.hash, place.handle, handle);
     timers_rename(&store->timers, timer, handle);
     timers_move(&store->timers, timer, wake_ms);
 }
 
-/* The transaction's own block, written once more; into another one where the size needs it. */
+/* The open layer's own block, written once more; into another one where the size needs it. */
 static void put_again(struct store *store, struct message_key key, struct place place,
                       const uint8_t *packed, size_t size, int64_t wake_ms)
 {
@@ -354,7 +397,7 @@ void store_put(struct store *store, struct message_key key, struct place place,
     require(key.id.size >= 1 && key.id.size <= MESSAGE_ID_MAX);
     if (place.handle == 0)
         put_new(store, key, place.hash, packed, size, wake_ms);
-    else if (!block_at(store, place.handle)->dirty)
+    else if (block_at(store, place.handle)->layer != store->open->layer)
         put_beside(store, key, place, packed, size, wake_ms);
     else
         put_again(store, key, place, packed, size, wake_ms);
@@ -362,17 +405,18 @@ void store_put(struct store *store, struct message_key key, struct place place,
 
 void store_forget(struct store *store, struct message_key key, struct place place)
 {
-    struct block *block;
     uint32_t timer;
+    bool is_own;
 
     require(place.handle != 0);
-    block = block_at(store, place.handle);
-    timer = block->timer;
-    if (!block->dirty)
-        journal_add(store, key, place.hash, place.handle, timers_deadline(&store->timers, timer));
+    timer = block_at(store, place.handle)->timer;
+    is_own = block_at(store, place.handle)->layer == store->open->layer;
+    if (!is_own)
+        journal_add(store->open, key, place.hash, place.handle,
+                    timers_deadline(&store->timers, timer));
     index_remove(&store->index, place.hash, place.handle);
     timers_cancel(&store->timers, timer);
-    if (block->dirty)
+    if (is_own)
         block_free(store, place.handle);
 }
 
@@ -389,10 +433,10 @@ void store_put_landed(struct store *store, struct message_key key, const struct 
     uint8_t packed[PACKED_MAX];
     size_t size = pack(store, record, packed);
 
-    require(store->change_count == 0);
+    require(nothing_pending(store));
     require(key.id.size >= 1 && key.id.size <= MESSAGE_ID_MAX);
     handle = block_new(store, key, packed, size);
-    block_at(store, handle)->dirty = 0;
+    block_at(store, handle)->layer = LANDED;
     if (before == 0) {
         index_insert(&store->index, hash, handle);
         timers_add(&store->timers, wake_ms, handle);
@@ -410,7 +454,7 @@ void store_forget_landed(struct store *store, struct message_key key)
     uint64_t hash = hash_key(store, key);
     uint32_t handle = find(store, key, hash);
 
-    require(store->change_count == 0);
+    require(nothing_pending(store));
     if (handle == 0)
         return;
     index_remove(&store->index, hash, handle);
@@ -430,6 +474,11 @@ size_t store_count(const struct store *store)
     return store->index.count;
 }
 
+static size_t journal_memory(const struct journal *journal)
+{
+    return journal->room * sizeof(*journal->changes) + journal->keys_room;
+}
+
 struct store_size store_measure(const struct store *store)
 {
     return (struct store_size){
@@ -439,7 +488,7 @@ struct store_size store_measure(const struct store *store)
         .timers_bytes = timers_memory(&store->timers),
         .texts = intern_count(&store->intern),
         .texts_bytes = intern_memory(&store->intern),
-        .journal_bytes = store->change_room * sizeof(*store->changes) + store->keys_room,
+        .journal_bytes = journal_memory(&store->journals[0]) + journal_memory(&store->journals[1]),
     };
 }
 
@@ -476,13 +525,13 @@ bool store_walk_part(const struct store *store, uint64_t *from, store_visit_each
 {
     struct part part = {.store = store, .visit = visit, .context = context};
 
-    require(store->change_count == 0);
+    require(nothing_pending(store));
     return index_walk(&store->index, from, visit_handle, &part);
 }
 
 void store_clear(struct store *store)
 {
-    require(store->change_count == 0);
+    require(nothing_pending(store));
     for (uint32_t place = 1; place <= store->timers.count; place++)
         block_free(store, timers_handle(&store->timers, place));
     index_release(&store->index);

@@ -2,10 +2,14 @@
  * store.h: the records of one task, with their deadlines, and a way back.
  *
  * Memory never runs ahead of Kafka (DESIGN 5). Every change since the last landing is pending: the
- * first change of a record puts a new block beside the old one, and the journal keeps the old. When
+ * first change of a record puts a new block beside the old one, and a journal keeps the old. When
  * the transaction has committed, store_land() forgets the old ones; when it has not, store_undo()
  * puts them back, deadlines included. The journal is also the list of what the transaction owes
  * the state topic.
+ *
+ * Pending are at most two layers: store_seal() closes the one that a transaction now carries, and
+ * what is changed while that is under way goes into the next, on top. The lower one lands first;
+ * where it does not, the upper one stands on nothing, and both are undone.
  *
  * Memory per record: its packed bytes (pack.h), 7 + id size + about 45, rounded up to 8; 12 in the
  * timers' heap; 10 to 20 in the index, 13.7 over a doubling. One thread at a time.
@@ -59,17 +63,20 @@ bool store_first_due(const struct store *store, int64_t until_ms, int64_t *deadl
 /* Deadline of the next one, INT64_MAX where there is none. */
 int64_t store_next_deadline(const struct store *store);
 
-/* How many keys changed since the last landing; one changed twice may count twice. */
+/* How many keys changed in the open layer; one changed twice may count twice. */
 size_t store_touched(const struct store *store);
 
 /* The i-th changed key as it is now; false where it is forgotten. */
 bool store_touched_at(const struct store *store, size_t i, struct message_key *key,
                       struct record *record);
 
-/* The transaction has committed: the changes stay. */
+/* What has changed becomes the sealed layer, and a new one is open. None may be sealed already. */
+void store_seal(struct store *store);
+
+/* The transaction has committed: the changes stay, those of the sealed layer where there is one. */
 void store_land(struct store *store);
 
-/* The transaction has not: everything as it was at the last landing. */
+/* The transaction has not: everything as it was at the last landing, both layers. */
 void store_undo(struct store *store);
 
 /*

@@ -8,7 +8,7 @@ void task_init(struct task *task, const struct tables *tables, size_t input_coun
 {
     *task = (struct task){.tables = tables, .store = store_new(hash, seed)};
     watermark_init(&task->watermark, input_count);
-    task->landed_watermark = task->watermark;
+    task->landed.watermark = task->watermark;
 }
 
 void task_release(struct task *task)
@@ -94,16 +94,29 @@ void task_restore_again(struct task *task)
     store_clear(task->store);
 }
 
+static struct task_point point(const struct task *task)
+{
+    return (struct task_point){.watermark = task->watermark, .counts = task->counts};
+}
+
+void task_seal(struct task *task)
+{
+    store_seal(task->store);
+    task->sealed = point(task);
+    task->is_sealed = true;
+}
+
 void task_land(struct task *task)
 {
     store_land(task->store);
-    task->landed_watermark = task->watermark;
-    task->landed_counts = task->counts;
+    task->landed = task->is_sealed ? task->sealed : point(task);
+    task->is_sealed = false;
 }
 
 void task_undo(struct task *task)
 {
     store_undo(task->store);
-    task->watermark = task->landed_watermark;
-    task->counts = task->landed_counts;
+    task->watermark = task->landed.watermark;
+    task->counts = task->landed.counts;
+    task->is_sealed = false;
 }

@@ -32,8 +32,11 @@ struct task {
     struct store *store;
     struct watermark watermark;
     struct task_counts counts;
-    struct watermark landed_watermark;
-    struct task_counts landed_counts;
+    struct task_point {
+        struct watermark watermark;
+        struct task_counts counts;
+    } sealed, landed; /* sealed: as it was at task_seal(), until that lands */
+    bool is_sealed;
 };
 
 /* Borrows the tables; makes a store of its own, freed by task_release(). */
@@ -64,6 +67,11 @@ void task_restore_gone(struct task *task, const struct table *table, struct text
 /* Forgets all that was restored: to begin again, from elsewhere. */
 void task_restore_again(struct task *task);
 
+/*
+ * What was done so far goes with a transaction, and what comes on top waits for the next: lands
+ * after it, and is undone with it (store.h). Without a seal, all of it lands.
+ */
+void task_seal(struct task *task);
 void task_land(struct task *task);
 void task_undo(struct task *task);
 

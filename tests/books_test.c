@@ -115,7 +115,7 @@ static void books_are_whole_over_landing_undoing_and_a_restart(void **state)
             pump.tally = landed;
             break;
         case 1:
-            holding_land(holding);
+            holding_land(holding, -1);
             landed = pump.tally;
             records += count;
             break;
@@ -131,7 +131,7 @@ static void books_are_whole_over_landing_undoing_and_a_restart(void **state)
             break;
         }
         assert_false(is_broken(&pump, holding));
-        assert_int_equal(holding->lane.records, records);
+        assert_int_equal(holding->lane.counts.records, records);
         assert_int_equal(lane_accounted(&holding->lane), records);
     }
     assert_true(records > 500);
@@ -147,7 +147,7 @@ static void whatever_does_not_add_up_is_noticed(void **state)
         struct pump pump = a_pump();
         struct random random = {.state = 5};
         take(&pump, holding, 40, &random);
-        holding_land(holding);
+        holding_land(holding, -1);
         take(&pump, holding, 40, &random);
         switch (fault) {
         case 0: /* none: else this test would prove nothing */
@@ -162,16 +162,16 @@ static void whatever_does_not_add_up_is_noticed(void **state)
             holding->lane.task.counts.arrivals[ARRIVAL_STALE]++;
             break;
         case 4:
-            holding->lane.dead_letters[REASON_NOT_JSON]++;
+            holding->lane.counts.dead_letters[REASON_NOT_JSON]++;
             break;
         case 5: /* an offset went past a record that nobody took */
             holding->inlets[0].taken++;
             break;
         case 6: /* taken, and neither counted nor buried */
-            holding->lane.records--;
+            holding->lane.counts.records--;
             break;
         case 7: /* counts that were not undone with their records */
-            holding->lane.landed_records++;
+            holding->lane.landed.records++;
             break;
         }
         if (is_broken(&pump, holding) != (fault != 0))

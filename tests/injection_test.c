@@ -31,6 +31,7 @@
 
 enum {
     DEADLINE_MS = 60000, /* only a fault ever reaches it */
+    SLOW_MS = 1300,      /* beyond one call, within that patience */
     LATE_MS = 2600,      /* beyond the patience that follows from transaction.timeout.ms */
     STAGE_BROKER = 1,
     INPUT_BROKER = 2,
@@ -64,6 +65,7 @@ enum first {
     RENEW,  /* the producer is fenced, so that a new one is made to find out */
     UNDO,   /* a record is refused, and a new producer is made to abort the transaction */
     AT_START,
+    SHORT_QUEUE, /* from the start, and with a queue that records have to wait for */
 };
 
 struct injection {
@@ -89,24 +91,28 @@ static const struct injection injections[] = {
     {"partitions: concurrent", DIRECTLY, ADD_PARTITIONS_TO_TXN, ERR(CONCURRENT_TRANSACTIONS), 3, 0,
      IN(COMMITTING, DONE)},
     {"partitions: abortable", DIRECTLY, ADD_PARTITIONS_TO_TXN, ERR(TOPIC_AUTHORIZATION_FAILED), 1,
-     0, IN(ABORTING, DONE)},
+     0, LANDED},
     {"partitions: fenced", DIRECTLY, ADD_PARTITIONS_TO_TXN, ERR(PRODUCER_FENCED), 1, 0,
      IN(UNCLEAR, DONE)},
     {"partitions: fatal", DIRECTLY, ADD_PARTITIONS_TO_TXN, ERR(INVALID_TXN_STATE), 1, 0,
      IN(UNCLEAR, DONE)},
     {"partitions: late", DIRECTLY, ADD_PARTITIONS_TO_TXN, ERR(NO_ERROR), 1, LATE_MS, LANDED},
-    /* Records. */
+    /* Records. Which call hears of it is chance: the offsets are sent meanwhile. */
     {"produce: retriable", DIRECTLY, PRODUCE, ERR(NOT_LEADER_FOR_PARTITION), 2, 0,
      IN(COMMITTING, DONE)},
-    {"produce: abortable", DIRECTLY, PRODUCE, ERR(MSG_SIZE_TOO_LARGE), 1, 0, IN(ABORTING, DONE)},
+    {"produce: abortable", DIRECTLY, PRODUCE, ERR(MSG_SIZE_TOO_LARGE), 1, 0, LANDED},
     {"produce: epoch", DIRECTLY, PRODUCE, ERR(INVALID_PRODUCER_EPOCH), 1, 0, LANDED},
     {"produce: sequence lost", DIRECTLY, PRODUCE, ERR(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 0, LANDED},
     {"produce: producer lost", DIRECTLY, PRODUCE, ERR(UNKNOWN_PRODUCER_ID), 1, 0, LANDED},
     {"produce: fenced", DIRECTLY, PRODUCE, ERR(PRODUCER_FENCED), 1, 0, LANDED},
-    {"produce: late", DIRECTLY, PRODUCE, ERR(NO_ERROR), 1, LATE_MS, IN(PENDING, ABORTABLE)},
+    {"produce: late", DIRECTLY, PRODUCE, ERR(NO_ERROR), 1, LATE_MS, LANDED},
+    {"produce: abortable, while others wait", SHORT_QUEUE, PRODUCE, ERR(MSG_SIZE_TOO_LARGE), 1, 0,
+     IN(OPEN, ABORTABLE)},
     /* The group in the transaction. */
     {"group: retriable", DIRECTLY, ADD_OFFSETS_TO_TXN, ERR(COORDINATOR_LOAD_IN_PROGRESS), 3, 0,
      IN(PENDING, DONE)},
+    {"group: slow", DIRECTLY, ADD_OFFSETS_TO_TXN, ERR(NO_ERROR), 1, SLOW_MS,
+     IN(PENDING, RETRIABLE)},
     {"group: abortable", DIRECTLY, ADD_OFFSETS_TO_TXN, ERR(GROUP_AUTHORIZATION_FAILED), 1, 0,
      IN(PENDING, ABORTABLE)},
     {"group: fenced", DIRECTLY, ADD_OFFSETS_TO_TXN, ERR(PRODUCER_FENCED), 1, 0,
@@ -391,6 +397,7 @@ static void inject(struct bench *bench, const struct injection *injection)
     switch (injection->first) {
     case DIRECTLY:
     case AT_START:
+    case SHORT_QUEUE:
         break;
     case REJOIN:
         push(bench, HEARTBEAT, ERR(UNKNOWN_MEMBER_ID), 1, 0);
@@ -410,10 +417,14 @@ static bool run_case(struct bench *bench, const struct injection *injection)
     unsigned long long before = 0;
     bool good;
 
-    if (injection->first == AT_START && bench->host != NULL)
+    bool anew = injection->first == AT_START || injection->first == SHORT_QUEUE;
+
+    if (anew && bench->host != NULL)
         bench_stop(bench);
-    if (injection->first == AT_START) {
+    if (anew) {
         bench_make(bench);
+        if (injection->first == SHORT_QUEUE)
+            set(&bench->config, "queue.buffering.max.messages", "1");
     } else if (bench->host == NULL) {
         bench_make(bench);
         bench_start(bench);
@@ -424,7 +435,7 @@ static bool run_case(struct bench *bench, const struct injection *injection)
     if (injection->answer != ANSWER_COUNT)
         before = got(bench, injection->state, injection->answer);
     inject(bench, injection);
-    if (injection->first == AT_START)
+    if (anew)
         bench_start(bench);
     send_life(bench);
     if (injection->expect == ENDS) {

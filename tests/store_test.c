@@ -28,6 +28,8 @@ struct kept {
 struct model {
     struct kept now[KEYS];
     struct kept landed[KEYS];
+    struct kept sealed[KEYS];
+    bool is_sealed;
     bool touched[KEYS];
     size_t count;
 };
@@ -248,15 +250,29 @@ static void end_transaction(bool land)
 {
     if (land) {
         store_land(store);
-        memcpy(model.landed, model.now, sizeof(model.now));
+        memcpy(model.landed, model.is_sealed ? model.sealed : model.now, sizeof(model.now));
+        if (model.is_sealed) {
+            model.is_sealed = false;
+            return; /* what came on top stays pending */
+        }
     } else {
         store_undo(store);
         memcpy(model.now, model.landed, sizeof(model.now));
+        model.is_sealed = false;
     }
     memset(model.touched, 0, sizeof(model.touched));
     model.count = 0;
     for (uint32_t i = 0; i < KEYS; i++)
         model.count += model.now[i].there;
+    assert_int_equal(store_touched(store), 0);
+}
+
+static void seal(void)
+{
+    store_seal(store);
+    memcpy(model.sealed, model.now, sizeof(model.now));
+    model.is_sealed = true;
+    memset(model.touched, 0, sizeof(model.touched));
     assert_int_equal(store_touched(store), 0);
 }
 
@@ -317,6 +333,40 @@ static void it_holds_what_an_array_would_hold(void **state)
         store_free(&store);
         assert_null(store);
     }
+}
+
+static void a_layer_on_top_lands_after_the_sealed_one_and_is_undone_with_it(void **state)
+{
+    static hash_fn *const hashes[] = {hash_bytes, weak_hash};
+    struct random random = random_start("store, layers");
+    size_t landed_below = 0, undone_both = 0;
+
+    (void)state;
+    for (size_t h = 0; h < 2; h++) {
+        memset(&model, 0, sizeof(model));
+        store = store_new(hashes[h], random_bits(&random));
+        for (int step = 0; step < 900; step++) {
+            size_t changes = random_below(&random, 120);
+            bool land = random_below(&random, 4) != 0;
+            for (size_t i = 0; i < changes; i++)
+                change(&random, step / 100 % 2 == 0);
+            if (step % 4 == 0)
+                check_all();
+            if (!model.is_sealed && random_below(&random, 8) != 0) {
+                seal();
+            } else {
+                landed_below += model.is_sealed && land && store_touched(store) > 0;
+                undone_both += model.is_sealed && !land && store_touched(store) > 0;
+                end_transaction(land);
+            }
+            if (step % 4 == 0)
+                check_all();
+        }
+        end_transaction(false);
+        check_all();
+        store_free(&store);
+    }
+    assert_true(landed_below > 100 && undone_both > 100);
 }
 
 static void all_texts_go_with_their_records_but_the_kept_ones(void **state)
@@ -749,6 +799,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_holds_what_an_array_would_hold),
+        cmocka_unit_test(a_layer_on_top_lands_after_the_sealed_one_and_is_undone_with_it),
         cmocka_unit_test(all_texts_go_with_their_records_but_the_kept_ones),
         cmocka_unit_test(an_undone_first_transaction_leaves_nothing),
         cmocka_unit_test(a_key_may_come_and_go_within_a_transaction),

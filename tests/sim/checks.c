@@ -216,8 +216,8 @@ static void compare_memory(const struct inside *inside, const struct holding *ho
     if (comparison.fault == NULL && holding->transaction > 0 &&
         (memcmp(task->counts.arrivals, fold->control.arrivals, sizeof(task->counts.arrivals)) !=
              0 ||
-         memcmp(holding->lane.dead_letters, fold->control.dead_letters,
-                sizeof(holding->lane.dead_letters)) != 0))
+         memcmp(holding->lane.counts.dead_letters, fold->control.dead_letters,
+                sizeof(holding->lane.counts.dead_letters)) != 0))
         comparison.fault = "counts that differ";
     if (comparison.fault == NULL && fold->control.watermark_ms > task->watermark.reached_ms &&
         holding->transaction > 0)
@@ -241,7 +241,8 @@ static void check_holding(struct client *client, const struct inside *inside,
     struct fold fold;
     int32_t partition = holding->lane.partition;
 
-    if (!holding->running || holding->touched)
+    world.seen[SEEN_batch_on_top] += holding->touched && holding->sealed;
+    if (!holding->running || holding->touched || holding->sealed)
         return;
     if (looked[client->process->number][inside->worker->number][partition].incarnation ==
             client->incarnation &&

@@ -55,6 +55,7 @@ struct rd_kafka_headers_s {
 struct rd_kafka_topic_s {
     char name[256];
     int uses;
+    struct client *client;
     struct process *process;
 };
 
@@ -63,6 +64,7 @@ struct message {
     struct message *next;
     int64_t timestamp_ms;
     rd_kafka_headers_t *headers;
+    bool borrows; /* its payload is the application's: no copy was asked for */
     char text[128];
     struct process *process;
     uint32_t incarnation;

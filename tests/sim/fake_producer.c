@@ -297,15 +297,33 @@ static struct lane_out *lane_of(struct client *client, const char *topic, int32_
     return &client->out[client->out_count++];
 }
 
+/* The payload stays where it is until the message is done with, as the stage has promised. */
+static struct message *enqueue(struct client *client, const char *topic, int32_t partition,
+                               const void *key, size_t key_size, void *payload, size_t size)
+{
+    struct message *message = message_new(client, topic, partition);
+
+    message->said.key = bytes_copy(key, key_size).data;
+    message->said.key_len = key_size;
+    message->said.payload = payload;
+    message->said.len = size;
+    message->borrows = true;
+    message->timestamp_ms = world_wall_ms();
+    message->deadline_us = world.now_us + MESSAGE_US;
+    list_put(&lane_of(client, topic, partition)->waiting, message);
+    kick_after(client, world_between(0, 5 * MS));
+    return message;
+}
+
 rd_kafka_error_t *rd_kafka_produceva(rd_kafka_t *handle, const rd_kafka_vu_t *words, size_t count)
 {
     struct client *client = client_of(handle);
     const char *topic = NULL;
     int32_t partition = -1;
-    struct message *message;
-    struct bytes key = {0}, value = {0};
+    const void *key = NULL;
+    void *payload = NULL;
+    size_t key_size = 0, size = 0;
     rd_kafka_headers_t *headers = NULL;
-    struct lane_out *lane;
 
     seam_short("produce");
     if (client->call == CALL_FATAL)
@@ -321,31 +339,40 @@ rd_kafka_error_t *rd_kafka_produceva(rd_kafka_t *handle, const rd_kafka_vu_t *wo
             partition = words[i].u.i32;
             break;
         case RD_KAFKA_VTYPE_KEY:
-            key = bytes_copy(words[i].u.mem.ptr, words[i].u.mem.size);
+            key = words[i].u.mem.ptr;
+            key_size = words[i].u.mem.size;
             break;
         case RD_KAFKA_VTYPE_VALUE:
-            value = bytes_copy(words[i].u.mem.ptr, words[i].u.mem.size);
-            break;
-        case RD_KAFKA_VTYPE_HEADERS:
-            headers = words[i].u.headers;
+            payload = words[i].u.mem.ptr;
+            size = words[i].u.mem.size;
             break;
         default:
-            require(words[i].vtype == RD_KAFKA_VTYPE_MSGFLAGS &&
-                    words[i].u.i == RD_KAFKA_MSG_F_COPY);
+            require(words[i].vtype == RD_KAFKA_VTYPE_HEADERS);
+            headers = words[i].u.headers;
         }
     }
-    message = message_new(client, topic, partition);
-    message->said.key = key.data;
-    message->said.key_len = key.size;
-    message->said.payload = value.data;
-    message->said.len = value.size;
-    message->headers = headers;
-    message->timestamp_ms = world_wall_ms();
-    message->deadline_us = world.now_us + MESSAGE_US;
-    lane = lane_of(client, topic, partition);
-    list_put(&lane->waiting, message);
-    kick_after(client, world_between(0, 5 * MS));
+    enqueue(client, topic, partition, key, key_size, payload, size)->headers = headers;
     return NULL;
+}
+
+int rd_kafka_produce_batch(rd_kafka_topic_t *topic, int32_t partition, int flags,
+                           rd_kafka_message_t *messages, int count)
+{
+    struct client *client = topic->client;
+
+    seam_short("produce");
+    require(flags == 0);
+    for (int i = 0; i < count; i++) {
+        messages[i].err = client->call == CALL_FATAL    ? RD_KAFKA_RESP_ERR__FATAL
+                          : client->call != CALL_IN_TXN ? RD_KAFKA_RESP_ERR__STATE
+                                                        : RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (messages[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return i;
+        enqueue(client, rd_kafka_topic_name(topic), partition, messages[i].key,
+                messages[i].key_len, messages[i].payload, messages[i].len)
+            ->said._private = messages[i]._private;
+    }
+    return count;
 }
 
 rd_kafka_resp_err_t rd_kafka_purge(rd_kafka_t *handle, int flags)

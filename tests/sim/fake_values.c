@@ -354,7 +354,8 @@ rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *handle, const char *name,
     (void)conf;
     snprintf(topic->name, sizeof(topic->name), "%s", name);
     topic->uses = 1;
-    topic->process = client_of(handle)->process;
+    topic->client = client_of(handle);
+    topic->process = topic->client->process;
     born(topic->process);
     return topic;
 }
@@ -390,7 +391,8 @@ void rd_kafka_message_destroy(rd_kafka_message_t *said)
 {
     struct message *message = (struct message *)said;
 
-    free(said->payload);
+    if (!message->borrows)
+        free(said->payload);
     free(said->key);
     if (message->headers != NULL)
         rd_kafka_headers_destroy(message->headers);

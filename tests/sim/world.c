@@ -53,7 +53,8 @@ struct fiber {
     ucontext_t context;
     struct process *process;
     uint32_t incarnation;
-    struct worker *worker;
+    void (*body)(void *argument);
+    void *argument;
     void *stack;
     void *fake_stack; /* AddressSanitizer's */
     uint64_t turn;    /* of waiting: older wake-ups are void */
@@ -322,10 +323,17 @@ static void body(void)
 #if defined(FIBERS_ARE_TOLD)
     __sanitizer_finish_switch_fiber(NULL, &scheduler_stack, &scheduler_stack_size);
 #endif
+    running->body(running->argument);
+    switch_back(true);
+    abort();
+}
+
+static void run_worker(void *worker)
+{
     struct process *process = running->process;
     bool all = true;
 
-    worker_main(running->worker);
+    worker_main(worker);
     for (int i = 0; i < process->worker_count; i++)
         all = all && atomic_load(&process->workers[i].finished);
     if (all) {
@@ -333,8 +341,6 @@ static void body(void)
         process->exited = true;
         process->alive = false;
     }
-    switch_back(true);
-    abort();
 }
 
 static void nothing(void)
@@ -354,14 +360,15 @@ void world_prepare(void)
     require(swapcontext(&here, &context) == 0);
 }
 
-static struct fiber *fiber_new(struct process *process, struct worker *worker)
+static struct fiber *fiber_new(struct process *process, void (*what)(void *), void *argument)
 {
     struct fiber *fiber = memory_get(sizeof(*fiber));
 
     memset(fiber, 0, sizeof(*fiber));
     fiber->process = process;
     fiber->incarnation = process->incarnation;
-    fiber->worker = worker;
+    fiber->body = what;
+    fiber->argument = argument;
     fiber->stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     require(fiber->stack != MAP_FAILED);
@@ -374,6 +381,11 @@ static struct fiber *fiber_new(struct process *process, struct worker *worker)
     fiber->waiting = true;
     world_after(world_between(0, MS), process, resume, fiber, 1);
     return fiber;
+}
+
+struct fiber *fiber_start(void (*what)(void *), void *argument)
+{
+    return fiber_new(running->process, what, argument);
 }
 
 /* ---- processes ---- */
@@ -400,7 +412,7 @@ void process_start(struct process *process)
     world_trace("P%d starts", process->number);
     for (int i = 0; i < process->worker_count; i++) {
         process->workers[i] = (struct worker){.stage = process->stage, .number = i};
-        process->fibers[i] = fiber_new(process, &process->workers[i]);
+        fiber_new(process, run_worker, &process->workers[i]);
     }
 }
 

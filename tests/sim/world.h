@@ -29,7 +29,6 @@ struct process {
     struct config config;
     struct stage *stage;
     struct worker workers[WORKERS_MAX];
-    struct fiber *fibers[WORKERS_MAX];
     int worker_count;
     bool wanted;  /* the supervisor starts it again */
     bool is_twin; /* has the instance.id of process 0, by somebody's mistake */
@@ -127,6 +126,8 @@ struct process *process_now(void);
 /* ---- fibers ---- */
 
 struct fiber *fiber_now(void);
+/* One more thread of the process whose fiber runs now. */
+struct fiber *fiber_start(void (*body)(void *argument), void *argument);
 /* Gives the turn back until then, or until somebody wakes it. */
 void fiber_wait(int64_t until_us);
 void fiber_wake(struct fiber *fiber);
