@@ -142,3 +142,98 @@ class Figures:
     def ratio(self, experiment, ours, theirs, figure):
         ratios = self.ratios(experiment, ours, theirs, figure)
         return statistics.median(ratios) if ratios else None
+
+
+# Goals ------------------------------------------------------------------------------------------
+
+
+class Goal:
+    """A figure that was promised: what it is, how it is found, and which side of `wanted` is good."""
+
+    def __init__(self, what, find, better, wanted, unit=""):
+        self.what, self.find, self.better, self.wanted, self.unit = (what, find, better, wanted,
+                                                                     unit)
+
+    def reached(self, value):
+        return value >= self.wanted if self.better == "≥" else value <= self.wanted
+
+
+def pair(experiment, ours, theirs, figure):
+    """The median of the ratios, and how far they lie apart."""
+    def find(known):
+        ratios = known.ratios(experiment, ours, theirs, figure)
+        return (statistics.median(ratios), min(ratios), max(ratios)) if ratios else None
+    return find
+
+
+def middle(experiment, contender, figure):
+    """The median of the runs, and how far they lie apart."""
+    def find(known):
+        values = known.all(experiment, contender, figure)
+        return (statistics.median(values), min(values), max(values)) if values else None
+    return find
+
+
+def scaled(find, factor):
+    def scale(known):
+        found = find(known)
+        return found and tuple(value * factor for value in found)
+    return scale
+
+
+def medians(experiment, ours, theirs, figure):
+    """For figures whose repeats are no pairs: the ratio of the medians."""
+    def find(known):
+        mine, other = (known.median(experiment, name, figure) for name in (ours, theirs))
+        return (mine / other,) * 3 if mine is not None and other else None
+    return find
+
+
+def growth(known):
+    """The cost of an event with the most live messages, to that with the fewest."""
+    sizes = {}
+    for name in known.contenders["core"]:
+        if name.startswith("event, ") and name.endswith(" live, expected"):
+            sizes[float(name.split()[1])] = known.median("core", name, "ns")
+    return (sizes[max(sizes)] / sizes[min(sizes)],) * 3 if len(sizes) > 1 else None
+
+
+def longest_stop(known):
+    stops = [known.median("core", name, "ns") for name in known.contenders["core"]
+             if name.startswith("longest ")]
+    return (max(stops) / 1e6,) * 3 if stops else None
+
+
+GOALS = (
+    Goal("`run`, events/s to the null stage's, 2 workers",
+         pair("drain", "upshot-2w", "null-2w", "rate"), "≥", 1.0),
+    Goal("`run`, events/s to the null stage's, 1 worker",
+         pair("drain", "upshot-1w", "null-1w", "rate"), "≥", 0.9),
+    Goal("`run`, CPU-seconds an event to the null stage's, 2 workers",
+         pair("drain", "upshot-2w", "null-2w", "cpu_s_per_M"), "≤", 1.5),
+    Goal("`run`, CPU-seconds an event to the null stage's, 1 worker",
+         pair("drain", "upshot-1w", "null-1w", "cpu_s_per_M"), "≤", 1.5),
+    Goal("`replay FILE`, events a CPU-second to the arena cJSON loop's",
+         pair("replay", "upshot-replay", "cjson-arena", "rate"), "≥", 0.6),
+    Goal("restore from Kafka, records/s to the bare read's",
+         pair("restore", "from_kafka", "bare_read", "rate"), "≥", 0.8),
+    Goal("restore from a snapshot", scaled(middle("restore", "from_snapshot", "rate"), 1e-6),
+         "≥", 3, "M records/s"),
+    Goal("resident, a message in flight", middle("core", "resident, in flight", "bytes"),
+         "≤", 160, "bytes"),
+    Goal("resident, a settled message", middle("core", "resident, settled", "bytes"),
+         "≤", 112, "bytes"),
+    Goal("cost of an event with 20 M live messages to that with 100 k", growth, "≤", 1.5),
+    Goal("longest stop while the store grows to 20 M, in CPU time", longest_stop, "≤", 20, "ms"),
+    Goal("latency, 99th percentile, at a steady rate", middle("latency", "upshot-1w", "p99"),
+         "≤", 250, "ms"),
+    Goal("after kill -9, to the first commit, from a snapshot",
+         middle("flight", "upshot-snapshot", "first_commit_s"), "≤", 1, "s"),
+    Goal("after kill -9, to the first commit, from Kafka",
+         middle("flight", "upshot-kafka", "first_commit_s"), "≤", 3, "s"),
+    Goal("start to first outcome, to Kafka Streams' in memory",
+         medians("start", "upshot-1w", "ks-mem-2t", "first_outcome_s"), "≤", 0.25),
+    Goal("stripped binary", middle("idle", "upshot-1w", "stripped_kib"), "≤", 1024, "KiB"),
+    Goal("resident when idle", middle("idle", "upshot-1w", "rss_mb"), "≤", 48, "MiB"),
+    Goal("CPU when idle", middle("idle", "upshot-1w", "cpu_percent"), "≤", 1, "% of a core"),
+)

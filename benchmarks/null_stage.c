@@ -27,7 +27,8 @@ enum { WORKERS_MAX = 64, BATCH_MAX = 10000, VALUE_MAX = 65536, KEY_MAX = 512 };
 struct options {
     const char *bootstrap, *group, *outcomes, *state, *inputs[2];
     uint64_t workers, records, interval_ms, batch, wait_ms;
-    uint64_t outcomes_per_1000, outcome_bytes, state_per_1000, state_bytes, state_key_bytes;
+    uint64_t outcomes_per_1000, outcome_bytes, outcome_noise;
+    uint64_t state_per_1000, state_bytes, state_noise, state_key_bytes;
     struct properties more;
 };
 
@@ -52,8 +53,10 @@ static struct options options = {
     .wait_ms = 5,
     .outcomes_per_1000 = 333,
     .outcome_bytes = 600,
+    .outcome_noise = 100,
     .state_per_1000 = 1000,
     .state_bytes = 80,
+    .state_noise = 40,
     .state_key_bytes = 43,
 };
 
@@ -73,6 +76,7 @@ struct worker {
     uint64_t outcomes_due, state_due, in_transaction;
     bool open;
     int64_t opened_us;
+    uint64_t noise; /* xorshift64 */
     char outcome[VALUE_MAX], state_value[VALUE_MAX], state_key[KEY_MAX];
 };
 
@@ -151,19 +155,19 @@ static void assign(struct worker *worker)
     tool_check("assign", rd_kafka_assign(worker->consumer, worker->rows));
 }
 
-/* As compressible as what it stands for: much that is always the same, and what never is. */
 static void prepare_values(struct worker *worker)
 {
     static const char words[] =
-        "{\"schema\":\"upshot.outcome/1\",\"outcome_id\":\"sms:                                    "
-        "\",\"message_id\":\"                                    \",\"channel\":\"sms\",\"life\":"
-        "1795428000000,\"outcome\":\"delivered\",\"status\":\"DELIVRD\",\"phase\":\"final\","
-        "\"revision\":1,\"settled_by\":\"status\",\"send_seen\":true,\"conflict\":false,";
+        "{\"schema\":\"upshot.outcome/1\",\"outcome\":\"delivered\",\"status\":\"DELIVRD\","
+        "\"phase\":\"final\",\"revision\":1,\"settled_by\":\"status\",\"send_seen\":true,"
+        "\"conflict\":false,\"timeline\":[{\"status\":\"SENT\",\"at\":\"2026-11-23T10:00:00.000Z\"},";
 
-    for (size_t i = 0; i < VALUE_MAX; i++)
+    for (size_t i = 0; i < VALUE_MAX; i++) {
         worker->outcome[i] = words[i % (sizeof(words) - 1)];
-    memset(worker->state_value, 's', sizeof(worker->state_value));
+        worker->state_value[i] = words[i % (sizeof(words) - 1)];
+    }
     memset(worker->state_key, 'k', sizeof(worker->state_key));
+    worker->noise = worker->number + 1;
 }
 
 static size_t least(size_t a, size_t b)
@@ -171,15 +175,26 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/*
+ * What never is the same in a record: numbers, times, ids. The rest of it is, so this is how
+ * compressible it is, and compare sets it so that as many bytes arrive on the broker's disk.
+ */
+static void make_noise(struct worker *worker, char *at, size_t size)
+{
+    for (size_t i = 0; i < size; i += sizeof(worker->noise)) {
+        worker->noise ^= worker->noise << 13;
+        worker->noise ^= worker->noise >> 7;
+        worker->noise ^= worker->noise << 17;
+        memcpy(at + i, &worker->noise, least(sizeof(worker->noise), size - i));
+    }
+}
+
 static void write_outcome(struct worker *worker, const rd_kafka_message_t *message)
 {
     size_t size = options.outcome_bytes;
     rd_kafka_error_t *refusal;
 
-    /* Id and text of the record, so that bytes differ from record to record. */
-    memcpy(worker->outcome + 48, message->key, least(message->key_len, 36));
-    memcpy(worker->outcome + 101, message->key, least(message->key_len, 36));
-    memcpy(worker->outcome + 300, message->payload, least(message->len, size < 500 ? 0 : 200));
+    make_noise(worker, worker->outcome, least(options.outcome_noise, size));
     for (;;) {
         rd_kafka_vu_t arguments[] = {
             {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = worker->outcomes},
@@ -206,7 +221,7 @@ static void write_state(struct worker *worker, const rd_kafka_message_t *message
     size_t id_size = least(message->key_len, options.state_key_bytes);
 
     memcpy(worker->state_key + options.state_key_bytes - id_size, message->key, id_size);
-    memcpy(worker->state_value, message->key, least(message->key_len, options.state_bytes / 3));
+    make_noise(worker, worker->state_value, least(options.state_noise, options.state_bytes));
     while (rd_kafka_produce(worker->state, message->partition, RD_KAFKA_MSG_F_COPY,
                             worker->state_value, options.state_bytes, worker->state_key,
                             options.state_key_bytes, NULL) != 0) {
@@ -325,6 +340,8 @@ enum {
     KEY_STATE_PER_1000,
     KEY_STATE_BYTES,
     KEY_STATE_KEY_BYTES,
+    KEY_OUTCOME_NOISE,
+    KEY_STATE_NOISE,
 };
 
 static const struct argp_option argp_options[] = {
@@ -343,6 +360,8 @@ static const struct argp_option argp_options[] = {
     {"outcome-bytes", KEY_OUTCOME_BYTES, "N", 0, "bytes of their values", 3},
     {"state-per-1000", KEY_STATE_PER_1000, "N", 0, "records without headers a 1000 read", 3},
     {"state-bytes", KEY_STATE_BYTES, "N", 0, "bytes of their values", 3},
+    {"outcome-noise", KEY_OUTCOME_NOISE, "N", 0, "so many of those that differ in each", 3},
+    {"state-noise", KEY_STATE_NOISE, "N", 0, "so many of those that differ in each", 3},
     {"state-key-bytes", KEY_STATE_KEY_BYTES, "N", 0, "bytes of their keys", 3},
     {0},
 };
@@ -416,6 +435,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_STATE_BYTES:
         set_number(state, &options.state_bytes, value, 0, VALUE_MAX);
+        return 0;
+    case KEY_OUTCOME_NOISE:
+        set_number(state, &options.outcome_noise, value, 0, VALUE_MAX);
+        return 0;
+    case KEY_STATE_NOISE:
+        set_number(state, &options.state_noise, value, 0, VALUE_MAX);
         return 0;
     case KEY_STATE_KEY_BYTES:
         set_number(state, &options.state_key_bytes, value, 1, KEY_MAX);

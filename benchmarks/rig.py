@@ -43,6 +43,13 @@ def build(source, into, targets):
     return into / "upshot"
 
 
+def try_to_build(into, target):
+    """A measuring program that this revision may not have; None where it has not."""
+    done = subprocess.run(["cmake", "--build", into, "--target", target], check=False,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return into / "benchmarks" / target if done.returncode == 0 else None
+
+
 class Rig:
     """Kafka, the tools, and a directory for what is left over."""
 

@@ -3,6 +3,7 @@
  *
  *   ruler drain BOOTSTRAP GROUP PID BROKER_PID SECONDS TOPIC...
  *   ruler follow BOOTSTRAP GROUP PID BROKER_PID SECONDS TOPIC...
+ *   ruler advance BOOTSTRAP GROUP SECONDS TOPIC...
  *   ruler first BOOTSTRAP SECONDS TOPIC
  *   ruler count BOOTSTRAP TOPIC...
  *   ruler create BOOTSTRAP PARTITIONS TOPIC [PROPERTY=VALUE...]
@@ -15,9 +16,10 @@
  *
  *   epoch_ms committed end cpu_us broker_cpu_us rss_kb
  *
- * `follow` does so for all its seconds, and asks for the ends each time. `first` waits for the first
- * record that a read_committed reader sees, and prints when it did. `count` reads topics to their
- * ends and says what is in them. Topics are made and deleted here because each of Kafka's own tools
+ * `follow` does so for all its seconds, and asks for the ends each time. `advance` says what is
+ * committed, waits until that is no longer true, and says when. `first` waits for the first record
+ * that a read_committed reader sees, and says when. `count` reads topics to their ends and says what
+ * is in them. Topics are made and deleted here because each of Kafka's own tools
  * is a JVM, whose start would heat the machine between two measurements.
  */
 #include "benchmarks/tool.h"
@@ -33,6 +35,7 @@
 enum { EVERY_MS = 100, OFTEN_MS = 20, ASK_MS = 10000 };
 
 static const char usage[] = "ruler drain|follow BOOTSTRAP GROUP PID BROKER_PID SECONDS TOPIC...\n"
+                            "ruler advance BOOTSTRAP GROUP SECONDS TOPIC...\n"
                             "ruler first BOOTSTRAP SECONDS TOPIC\n"
                             "ruler count BOOTSTRAP TOPIC...\n"
                             "ruler create BOOTSTRAP PARTITIONS TOPIC [PROPERTY=VALUE...]\n"
@@ -130,17 +133,24 @@ static bool ask_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *r
     return true;
 }
 
+static rd_kafka_topic_partition_list_t *rows_of(rd_kafka_t *client, char **topics, int count)
+{
+    rd_kafka_topic_partition_list_t *rows = rd_kafka_topic_partition_list_new(8);
+
+    for (int t = 0; t < count; t++)
+        for (int32_t p = 0, partitions = tool_partitions(client, topics[t]); p < partitions; p++)
+            rd_kafka_topic_partition_list_add(rows, topics[t], p);
+    return rows;
+}
+
 static int drain(char **words, int count, bool follow)
 {
     rd_kafka_t *client = reader(words[0], words[1], "read_uncommitted");
     pid_t pid = (pid_t)tool_number("PID", words[2]), broker = (pid_t)tool_number("PID", words[3]);
     int64_t until_ms = tool_wall_ms() + (int64_t)tool_number("SECONDS", words[4]) * 1000;
-    rd_kafka_topic_partition_list_t *rows = rd_kafka_topic_partition_list_new(8);
+    rd_kafka_topic_partition_list_t *rows = rows_of(client, words + 5, count - 5);
     int64_t low, end, committed;
 
-    for (int t = 5; t < count; t++)
-        for (int32_t p = 0, partitions = tool_partitions(client, words[t]); p < partitions; p++)
-            rd_kafka_topic_partition_list_add(rows, words[t], p);
     low = ask_ends(client, rows, RD_KAFKA_OFFSET_BEGINNING);
     end = ask_ends(client, rows, RD_KAFKA_OFFSET_END);
     for (;;) {
@@ -161,6 +171,28 @@ static int drain(char **words, int count, bool follow)
                                                                                   : EVERY_MS) -
                  (tool_wall_ms() - now_ms));
     }
+}
+
+static int advance(char **words, int count)
+{
+    rd_kafka_t *client = reader(words[0], words[1], "read_uncommitted");
+    int64_t until_ms = tool_wall_ms() + (int64_t)tool_number("SECONDS", words[2]) * 1000;
+    rd_kafka_topic_partition_list_t *rows = rows_of(client, words + 3, count - 3);
+    int64_t before = -1, now;
+
+    for (; tool_wall_ms() < until_ms; sleep_ms(OFTEN_MS)) {
+        if (!ask_committed(client, rows, &now))
+            continue;
+        if (before < 0) {
+            printf("committed=%" PRId64 "\n", now);
+            fflush(stdout);
+            before = now;
+        } else if (now > before) {
+            printf("advanced_ms=%" PRId64 "\n", tool_wall_ms());
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* ---- first, count ------------------------------------------------------------------------- */
@@ -328,6 +360,8 @@ int main(int argc, char **argv)
         return drain(words, number, false);
     if (strcmp(what, "follow") == 0 && number >= 6)
         return drain(words, number, true);
+    if (strcmp(what, "advance") == 0 && number >= 4)
+        return advance(words, number);
     if (strcmp(what, "first") == 0 && number == 3)
         return first(words);
     if (strcmp(what, "count") == 0 && number >= 2)
