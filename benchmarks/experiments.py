@@ -154,8 +154,10 @@ def drain(session):
 
 
 def scaling(session):
-    """One, two and four workers: do they slow each other? CPU-seconds tell, for wall time cannot
-    where there are fewer CPUs than threads."""
+    """One, two and four workers: do they slow each other?
+
+    CPU-seconds tell, for wall time cannot where there are fewer CPUs than threads.
+    """
     session.backlog()
     contenders = session.chosen([Upshot(session.rig, workers, session.program)
                                  for workers in (1, 2, 4)])
@@ -351,7 +353,7 @@ def overload(session):
     inputs = session.inputs("flood")
     laps = ["--messages", 20000, "--laps", 60 if session.options.quick else 200]
     for contender in session.chosen([Upshot(rig, 1, session.program)]):
-        rig.fill("--messages", 20000, "--laps", 10, inputs=inputs)  # all buffers have been used
+        rig.fill("--messages", 20000, "--laps", 40, inputs=inputs)  # then all buffers are in use
         run = session.run(contender, inputs=inputs)
         run.start().drain()
         values = {"rss_before_mb": run.status("VmRSS") / 1024}
@@ -422,11 +424,12 @@ def replay(session):
             seconds, _ = spent(commands[name], stderr=subprocess.DEVNULL)
             session.add("replay", name, repeat, {"rate": count / seconds, "events": count})
     known = figures.Figures(session.rows)
-    say("replay / arena loop:", f"{known.ratio('replay', 'upshot-replay', 'cjson-arena', 'rate'):.2f}")
+    ratio = known.ratio("replay", "upshot-replay", "cjson-arena", "rate")
+    say(f"replay to arena loop: {ratio:.2f}")
 
 
 def restore(session):
-    """A task's state comes back: from Kafka and from a snapshot, beside a bare read of its topic."""
+    """A task's state comes back, from Kafka and from a snapshot, beside a bare read."""
     if bench.try_to_build(session.tools, "restore_bench") is None:
         say("restore is left out: there is no restore_bench")
         return

@@ -405,7 +405,7 @@ static void tell_latencies(const char *name, int which)
     printf("\n");
 }
 
-/* Regular traffic: all in order, each message with its last receipt, or the wait would be endless. */
+/* Regular traffic: all in order, and each message with its last receipt, or the wait would not end. */
 static void pace(void)
 {
     uint64_t all = options.rate * options.seconds / 3, made = 0, sent_ms = 0;

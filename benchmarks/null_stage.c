@@ -3,9 +3,9 @@
  * as many records of the same sizes as upshot does, and knows nothing.
  *
  * It parses nothing, keeps nothing and decides nothing; it assigns its partitions itself, so it has
- * no group to join. It is no straw man: batches, explicit partitions, no delivery reports, the same
- * properties of librdkafka as consumer/kafka.c sets, and -X for what might be better. What upshot
- * writes for a load is found by counting (ruler count), and comes in as options.
+ * no group to join. It is no straw man: batches, explicit partitions, no delivery reports, and of
+ * librdkafka's properties the best that were found: -X tries others. What upshot writes for a load is
+ * found by counting (ruler count), and comes in as options.
  *
  * Prints at the end where a transaction's time goes, then waits to be stopped, so that whoever
  * watches can read its figures at leisure.
@@ -93,8 +93,9 @@ static void connect_consumer(struct worker *worker)
     tool_set(&set, "auto.offset.reset", "error");
     tool_set(&set, "fetch.wait.max.ms", "50");
     tool_set(&set, "fetch.message.max.bytes", "4194304");
-    tool_set(&set, "queued.min.messages", "50000");
-    tool_set(&set, "queued.max.messages.kbytes", "32768");
+    /* A queue that has reached either is not filled for a whole second (librdkafka before 2.2). */
+    tool_set(&set, "queued.min.messages", "200000");
+    tool_set(&set, "queued.max.messages.kbytes", "131072");
     for (int i = 0; i < options.more.count; i++)
         tool_set(&set, options.more.names[i], options.more.values[i]);
     worker->consumer = tool_client(RD_KAFKA_CONSUMER, &set);
@@ -116,7 +117,7 @@ static void connect_producer(struct worker *worker)
     tool_set(&set, "queue.buffering.max.messages", "2000000");
     tool_set(&set, "queue.buffering.max.kbytes", "1048576");
     tool_set(&set, "compression.type", "lz4");
-    tool_set(&set, "retry.backoff.ms", "20");
+    tool_set(&set, "retry.backoff.ms", "2");
     for (int i = 0; i < options.more.count; i++)
         tool_set(&set, options.more.names[i], options.more.values[i]);
     worker->producer = tool_client(RD_KAFKA_PRODUCER, &set);
@@ -160,7 +161,8 @@ static void prepare_values(struct worker *worker)
     static const char words[] =
         "{\"schema\":\"upshot.outcome/1\",\"outcome\":\"delivered\",\"status\":\"DELIVRD\","
         "\"phase\":\"final\",\"revision\":1,\"settled_by\":\"status\",\"send_seen\":true,"
-        "\"conflict\":false,\"timeline\":[{\"status\":\"SENT\",\"at\":\"2026-11-23T10:00:00.000Z\"},";
+        "\"conflict\":false,\"timeline\":[{\"status\":\"SENT\","
+        "\"at\":\"2026-11-23T10:00:00.000Z\"},";
 
     for (size_t i = 0; i < VALUE_MAX; i++) {
         worker->outcome[i] = words[i % (sizeof(words) - 1)];

@@ -35,7 +35,7 @@ def goal_cells(goal, known):
     if found is None:
         return None
     value, least, most = found
-    return (goal.what, f"{goal.better} {said(goal.wanted)} {goal.unit}".strip(),
+    return (goal.what, f"{goal.better} {goal.wanted:g} {goal.unit}".strip(),
             f"{said(value)} {goal.unit}".strip(),
             "" if least == most else f"{said(least)}..{said(most)}",
             "yes" if goal.reached(value) else "no")

@@ -120,6 +120,7 @@ class Run:
         self.work = pathlib.Path(tempfile.mkdtemp(prefix=name + ".", dir=rig.home))
         self.log = rig.out / "logs" / (name + ".log")
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_bytes(b"")
         self.outcomes, self.dead = name + ".outcomes", name + ".dead"
         for topic in (self.outcomes, self.dead):
             rig.create(topic)

@@ -18,8 +18,8 @@
  *
  * `follow` does so for all its seconds, and asks for the ends each time. `advance` says what is
  * committed, waits until that is no longer true, and says when. `first` waits for the first record
- * that a read_committed reader sees, and says when. `count` reads topics to their ends and says what
- * is in them. Topics are made and deleted here because each of Kafka's own tools
+ * that a read_committed reader sees, and says when. `count` reads topics to their ends and says
+ * what is in them. Topics are made and deleted here because each of Kafka's own tools
  * is a JVM, whose start would heat the machine between two measurements.
  */
 #include "benchmarks/tool.h"
