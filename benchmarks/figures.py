@@ -1,7 +1,7 @@
 """Figures: from samples to rates, from runs to medians and ratios, from ratios to goals.
 
-Nothing here measures and nothing draws; so all of it is tested by tests/benchmarks_test.py. A row is
-(experiment, contender, repeat, figure, value), and a file of them is the whole truth of a
+Nothing here measures and nothing draws; so all of it is tested by tests/benchmarks_test.py. A row
+is (experiment, contender, repeat, figure, value), and a file of them is the whole truth of a
 comparison: table, page and plots are made from it and from nothing else.
 """
 import collections
@@ -148,7 +148,7 @@ class Figures:
 
 
 class Goal:
-    """A figure that was promised: what it is, how it is found, and which side of `wanted` is good."""
+    """A figure that was promised: what it is, how it is found, which side of `wanted` is good."""
 
     def __init__(self, what, find, better, wanted, unit=""):
         self.what, self.find, self.better, self.wanted, self.unit = (what, find, better, wanted,

@@ -405,7 +405,7 @@ static void tell_latencies(const char *name, int which)
     printf("\n");
 }
 
-/* Regular traffic: all in order, and each message with its last receipt, or the wait would not end. */
+/* Regular: all in order, and each message with its last receipt, or the wait would not end. */
 static void pace(void)
 {
     uint64_t all = options.rate * options.seconds / 3, made = 0, sent_ms = 0;
@@ -548,6 +548,7 @@ int main(int argc, char **argv)
                "a rate and waiting for each outcome.",
     };
 
+    argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, NULL);
     if (options.base_ms == 0)
         options.base_ms = tool_wall_ms() - 600000;

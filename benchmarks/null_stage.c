@@ -4,8 +4,8 @@
  *
  * It parses nothing, keeps nothing and decides nothing; it assigns its partitions itself, so it has
  * no group to join. It is no straw man: batches, explicit partitions, no delivery reports, and of
- * librdkafka's properties the best that were found: -X tries others. What upshot writes for a load is
- * found by counting (ruler count), and comes in as options.
+ * librdkafka's properties the best that were found: -X tries others. What upshot writes for a load
+ * is found by counting (ruler count), and comes in as options.
  *
  * Prints at the end where a transaction's time goes, then waits to be stopped, so that whoever
  * watches can read its figures at leisure.
@@ -465,6 +465,7 @@ int main(int argc, char **argv)
     int64_t began_us = tool_monotonic_us();
     double seconds, per_transaction;
 
+    argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, NULL);
     for (uint64_t i = 0; i < options.workers; i++) {
         workers[i].number = i;

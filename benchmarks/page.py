@@ -181,10 +181,10 @@ will differ; ratios nearly do not, and goals are ratios wherever that was possib
   the receipts twice, 5 % of the messages out of order. A message's last receipt comes up to 50 000
   messages after its send. Four partitions. No deadline falls due and nothing is forgotten.
 - **The null stage** (`benchmarks/null_stage.c`): consumes the same records and writes, in
-  transactions of the same size, as many records of the same sizes as upshot was counted to write for
-  this load; it parses nothing, keeps nothing and has no group to join. How compressible its bytes are
-  is set so that the broker's logs grow alike (last column of the table). It is the limit for a
-  loop that waits for its own commits.
+  transactions of the same size, as many records of the same sizes as upshot was counted to write
+  for this load; it parses nothing, keeps nothing and has no group to join. How compressible its
+  bytes are is set so that the broker's logs grow alike (last column of the table). It is the limit
+  for a loop that waits for its own commits.
 - **Kafka Streams** (`benchmarks/kafka-streams`): the same job in Java, exactly_once_v2.
 - **The ruler** (`benchmarks/ruler.c`) asks the broker for the group's committed offsets, and Linux
   for the CPU time and memory of contender and broker. What is not committed does not count. *Whole*
@@ -228,22 +228,22 @@ def compose(known, made):
         out += beside(known) + where_time_goes(known)
     for experiment, title, wanted, words in (
             ("scaling", "Workers", SCALING,
-             "What a worker costs where others work beside it. Wall time is bounded by the CPUs, so "
-             "look at CPU-seconds: they stay where nothing is shared."),
+             "What a worker costs where others work beside it. Wall time is bounded by the CPUs, "
+             "so look at CPU-seconds: they stay where nothing is shared."),
             ("latency", "From a receipt to its outcome",  LATENCY,
              f"{said(float(said_setup('rate') or 0))} events a second, committed every 100 ms, on "
              "the load's own clock: from the moment it produces a message's last receipt until its "
              "reader (read_committed) has the outcome. The first half of the time is the warm-up; "
              "*whole* has it in."),
             ("flight", "After kill -9", FLIGHT,
-             f"{said(float(said_setup('messages')))} messages in flight, traffic going on, a static "
-             "member: from the next start of the process. RSS is that of the process with all these "
-             "messages."),
+             f"{said(float(said_setup('messages')))} messages in flight, traffic going on, a "
+             "static member: from the next start of the process. RSS is that of the process with "
+             "all these messages."),
             ("start", "Start", START,
              "From nothing, a backlog waiting, to the first outcome that a reader sees."),
             ("overload", "More than it can do", OVERLOAD,
-             "A flood of events about the same few messages, so that no state grows, while the stage "
-             "gets only what CPU others leave; then all of it.")):
+             "A flood of events about the same few messages, so that no state grows, while the "
+             "stage gets only what CPU others leave; then all of it.")):
         rows = rows_of(known, experiment, wanted)
         for row in rows:
             row[0] = NAMES.get(row[0], row[0])

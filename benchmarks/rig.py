@@ -1,7 +1,7 @@
 """The rig: a Kafka of its own, contenders that are started and stopped, and a ruler beside them.
 
-Nothing is asked of a contender but that its consumer group bears the name it is given. What it costs
-is seen from outside (ruler.c): committed offsets, CPU time and memory, of it and of the broker.
+Nothing is asked of a contender but that its consumer group bears the name it is given. What it
+costs is seen from outside (ruler.c): committed offsets, CPU time and memory, of it and of the broker.
 """
 import os
 import pathlib
