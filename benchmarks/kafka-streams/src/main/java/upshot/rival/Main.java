@@ -74,13 +74,16 @@ public final class Main {
                 usage("--" + name + " is missing");
             }
         }
+        if (!List.of("mem", "hash", "rocksdb").contains(options.get("store"))) {
+            usage("--store " + options.get("store") + " is no store");
+        }
         return options;
     }
 
     private static void usage(String fault) {
         System.err.println("rival: " + fault);
         System.err.println("run --bootstrap HOST:PORT --app-id ID --outcomes T --dead-letters T "
-                + "--inputs A,B --state-dir DIR [--store mem|rocksdb] [--threads N] "
+                + "--inputs A,B --state-dir DIR [--store mem|hash|rocksdb] [--threads N] "
                 + "[--commit-ms N] [--instance-id I] [-X property=value]");
         System.exit(2);
     }
@@ -132,9 +135,11 @@ public final class Main {
     // ---- topology ---------------------------------------------------------------------------
 
     private static StoreBuilder<KeyValueStore<Bytes, byte[]>> store(String kind, boolean cached) {
-        KeyValueBytesStoreSupplier supplier = kind.equals("rocksdb")
-                ? Stores.persistentKeyValueStore(Stage.STORE)
-                : Stores.inMemoryKeyValueStore(Stage.STORE);
+        KeyValueBytesStoreSupplier supplier = switch (kind) {
+            case "rocksdb" -> Stores.persistentKeyValueStore(Stage.STORE);
+            case "hash" -> new HashStore.Supplier(Stage.STORE);
+            default -> Stores.inMemoryKeyValueStore(Stage.STORE);
+        };
         StoreBuilder<KeyValueStore<Bytes, byte[]>> builder =
                 Stores.keyValueStoreBuilder(supplier, Serdes.Bytes(), Serdes.ByteArray())
                         .withLoggingEnabled(Map.of(TopicConfig.SEGMENT_BYTES_CONFIG, "268435456"));

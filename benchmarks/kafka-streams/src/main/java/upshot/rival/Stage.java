@@ -31,12 +31,12 @@ final class Stage implements Processor<byte[], byte[], byte[], byte[]> {
     private final Event event = new Event();
     private final Life life = new Life();
     private final Step step = new Step();
-    private final Deadlines deadlines = new Deadlines();
 
     private ProcessorContext<byte[], byte[]> context;
     private KeyValueStore<Bytes, byte[]> store;
     private OutcomeWriter writer;
-    private long reachedMs = Long.MIN_VALUE; // deadlines up to here have fired
+    private Deadlines deadlines;
+    private long reachedMs; // deadlines up to here have fired
     private boolean started;
 
     Stage(Channel[] channels, String[] inputs) {
@@ -45,9 +45,12 @@ final class Stage implements Processor<byte[], byte[], byte[], byte[]> {
         reader = new EventReader(channels);
     }
 
+    /** Again on the same object where Streams throws a task's state away and restores it. */
     @Override
     public void init(ProcessorContext<byte[], byte[]> newContext) {
         context = newContext;
+        deadlines = new Deadlines();
+        reachedMs = Long.MIN_VALUE;
         store = context.getStateStore(STORE);
         writer = new OutcomeWriter(inputs, context.taskId().partition());
         try (KeyValueIterator<Bytes, byte[]> all = store.all()) {
