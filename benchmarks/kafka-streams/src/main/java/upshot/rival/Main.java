@@ -50,7 +50,7 @@ public final class Main {
     private static final Set<String> NEEDED = Set.of("bootstrap", "app-id", "outcomes",
             "dead-letters", "inputs", "state-dir");
     private static final Map<String, String> DEFAULTS =
-            Map.of("store", "mem", "threads", "1", "commit-ms", "1000", "instance-id", "");
+            Map.of("store", "mem", "threads", "1", "commit-ms", "1000", "instance-id", "1");
 
     private static Map<String, String> options(String[] arguments, Properties more) {
         Map<String, String> options = new HashMap<>(DEFAULTS);
@@ -110,7 +110,7 @@ public final class Main {
         consumer(settings, ConsumerConfig.RECEIVE_BUFFER_CONFIG, "1048576");
         consumer(settings, ConsumerConfig.CHECK_CRCS_CONFIG, "false");
         consumer(settings, ConsumerConfig.MAX_POLL_INTERVAL_MS_CONFIG, "900000");
-        if (!options.get("instance-id").isEmpty()) {
+        if (!options.get("instance-id").isEmpty()) { // otherwise a killed one is missed for 45 s
             consumer(settings, ConsumerConfig.GROUP_INSTANCE_ID_CONFIG,
                     options.get("instance-id"));
         }
@@ -120,7 +120,10 @@ public final class Main {
         producer(settings, ProducerConfig.LINGER_MS_CONFIG, "50");
         producer(settings, ProducerConfig.BUFFER_MEMORY_CONFIG, "134217728");
         producer(settings, ProducerConfig.SEND_BUFFER_CONFIG, "1048576");
-        producer(settings, ProducerConfig.TRANSACTION_TIMEOUT_CONFIG, "60000");
+        // Without a store on disk a process has a new transactional id each time, and after a kill
+        // the offsets are not stable before the old one's transaction has timed out.
+        producer(settings, ProducerConfig.TRANSACTION_TIMEOUT_CONFIG,
+                String.valueOf(Math.max(10_000, 3 * Long.parseLong(options.get("commit-ms")))));
         return settings;
     }
 
