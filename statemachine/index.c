@@ -85,6 +85,17 @@ void index_expect(const struct index *index, uint64_t hash)
     __builtin_prefetch(&segment->handles[home_of(tag)], 1);
 }
 
+uint32_t index_guess(const struct index *index, uint64_t hash)
+{
+    uint32_t tag = tag_of(hash);
+    const struct index_segment *segment = *place_of(index, tag);
+
+    for (size_t slot = home_of(tag); segment->handles[slot] != 0; slot = (slot + 1) % SLOTS)
+        if (segment->tags[slot] == tag)
+            return segment->handles[slot];
+    return 0;
+}
+
 static void segment_insert(struct index_segment *segment, uint32_t tag, uint32_t handle)
 {
     size_t slot = home_of(tag);

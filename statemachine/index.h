@@ -36,6 +36,12 @@ uint32_t index_find(const struct index *index, uint64_t hash, index_match *match
 /* Asks the memory for what index_find() of this hash will look at, and waits for nothing. */
 void index_expect(const struct index *index, uint64_t hash);
 
+/*
+ * What index_find() of this hash will most likely give, without asking anybody: the first handle
+ * whose 32 bits agree, or 0.
+ */
+uint32_t index_guess(const struct index *index, uint64_t hash);
+
 /* Adds a handle, not 0, that is not there yet. */
 void index_insert(struct index *index, uint64_t hash, uint32_t handle);
 

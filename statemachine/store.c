@@ -25,7 +25,11 @@ struct block {
     uint8_t bytes[]; /* id, packed record */
 };
 
-enum { BLOCK_HEAD = offsetof(struct block, bytes), LANDED = 0 };
+enum {
+    BLOCK_HEAD = offsetof(struct block, bytes),
+    LANDED = 0,
+    EXPECTED_MAX = 32, /* more waits at once than any memory has */
+};
 
 _Static_assert(BLOCK_HEAD + MESSAGE_ID_MAX + PACKED_MAX <= SLAB_BLOCK_MAX, "any record fits");
 
@@ -72,6 +76,13 @@ static struct message_key block_key(const struct block *block)
 static const uint8_t *block_packed(const struct block *block)
 {
     return block->bytes + block->id_size;
+}
+
+/* Most blocks lie on two lines of 64 bytes. */
+static void block_expect(const struct block *block)
+{
+    __builtin_prefetch(block, 1);
+    __builtin_prefetch((const uint8_t *)block + 64, 1);
 }
 
 static void on_timer_moved(void *owner, uint32_t handle, uint32_t place)
@@ -423,6 +434,36 @@ void store_forget(struct store *store, struct message_key key, struct place plac
 void store_expect(const struct store *store, struct message_key key)
 {
     index_expect(&store->index, hash_key(store, key));
+}
+
+/* Each pass waits for what the one before asked for, and that came meanwhile. */
+static void expect_some(const struct store *store, const struct message_key *keys, size_t count)
+{
+    uint64_t hashes[EXPECTED_MAX];
+    uint32_t handles[EXPECTED_MAX];
+
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = hash_key(store, keys[i]);
+        index_expect(&store->index, hashes[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        handles[i] = index_guess(&store->index, hashes[i]);
+        if (handles[i] != 0)
+            block_expect(block_at(store, handles[i]));
+    }
+    for (size_t i = 0; i < count; i++)
+        if (handles[i] != 0)
+            timers_expect(&store->timers, block_at(store, handles[i])->timer);
+}
+
+void store_expect_all(const struct store *store, const struct message_key *keys, size_t count)
+{
+    while (count > 0) {
+        size_t some = count < EXPECTED_MAX ? count : EXPECTED_MAX;
+        expect_some(store, keys, some);
+        keys += some;
+        count -= some;
+    }
 }
 
 void store_put_landed(struct store *store, struct message_key key, const struct record *record,

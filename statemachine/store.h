@@ -86,6 +86,13 @@ void store_undo(struct store *store);
 void store_expect(const struct store *store, struct message_key key);
 
 /*
+ * The same for many keys, whose records will be changed: all that finding and putting them looks
+ * at, one place after another, the waits of one key under those of the others. Some hundreds at a
+ * time; of thousands the first would be gone from the cache again.
+ */
+void store_expect_all(const struct store *store, const struct message_key *keys, size_t count);
+
+/*
  * Puts a record, or forgets one that may be there, landed at once: nothing of it is pending, so
  * nothing may be pending before (restore).
  */

@@ -71,6 +71,11 @@ void task_apply(struct task *task, const struct event *event, struct happening *
     keep(task, place, happening);
 }
 
+void task_expect(const struct task *task, const struct message_key *keys, size_t count)
+{
+    store_expect_all(task->store, keys, count);
+}
+
 void task_restore_expect(const struct task *task, const struct table *table, struct text id)
 {
     store_expect(task->store, (struct message_key){.id = id, .channel = table->index});

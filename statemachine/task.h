@@ -57,6 +57,12 @@ bool task_fire(struct task *task, int64_t until_ms, struct happening *happening)
  */
 void task_apply(struct task *task, const struct event *event, struct happening *happening);
 
+/*
+ * These messages' events come next: fetches what applying them will look at. Changes nothing, so a
+ * key too many or too few costs only time. Some hundreds at a time (store_expect_all).
+ */
+void task_expect(const struct task *task, const struct message_key *keys, size_t count);
+
 /* The record of this message is one of the next to be restored: fetches what that will look at. */
 void task_restore_expect(const struct task *task, const struct table *table, struct text id);
 /* Puts a record as it was kept elsewhere (restore); lands at once. */

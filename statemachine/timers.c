@@ -161,6 +161,24 @@ int64_t timers_deadline(const struct timers *timers, uint32_t place)
     return entry_at(timers, place).deadline_ms;
 }
 
+static void expect_entry(const struct timers *timers, uint64_t place)
+{
+    const struct timers_chunk *chunk = timers->chunks[(place - 1) / CHUNK_ENTRIES];
+    uint64_t i = (place - 1) % CHUNK_ENTRIES;
+
+    __builtin_prefetch(&chunk->deadlines[i], 1);
+    __builtin_prefetch(&chunk->handles[i], 1);
+}
+
+void timers_expect(const struct timers *timers, uint32_t place)
+{
+    uint64_t child = ((uint64_t)place - 1) * ARITY + 2;
+
+    expect_entry(timers, place);
+    if (child <= timers->count)
+        expect_entry(timers, child);
+}
+
 bool timers_first(const struct timers *timers, int64_t *deadline_ms, uint32_t *handle)
 {
     struct entry entry;

@@ -39,6 +39,9 @@ void timers_rename(struct timers *timers, uint32_t place, uint32_t handle);
 uint32_t timers_handle(const struct timers *timers, uint32_t place);
 int64_t timers_deadline(const struct timers *timers, uint32_t place);
 
+/* Asks the memory for what moving or cancelling this entry will look at, and waits for nothing. */
+void timers_expect(const struct timers *timers, uint32_t place);
+
 /* The first to fire; false when there is none. It stays until it is moved or cancelled. */
 bool timers_first(const struct timers *timers, int64_t *deadline_ms, uint32_t *handle);
 

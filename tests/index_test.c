@@ -76,6 +76,13 @@ static void check_all(const struct index *index, hash_of *hash, const struct mod
     for (uint32_t handle = 1; handle <= 2 * HANDLES; handle++)
         if (find(index, hash, handle) != (model->there[handle] ? handle : 0))
             fail_msg("%s: handle %u of %zu", name, handle, model->count);
+    /* A guess is one of those with the same tag, so right where there is one alone. */
+    for (uint32_t handle = 1; handle <= 2 * HANDLES; handle++) {
+        uint32_t guess = index_guess(index, hash(handle));
+        if (model->there[handle] ? guess == 0 || hash(guess) >> 32 != hash(handle) >> 32
+                                 : guess != 0 && !model->there[guess])
+            fail_msg("%s: handle %u is guessed to be %u", name, handle, guess);
+    }
 }
 
 /* A handle and its twin share a hash, so that one can replace the other. */
