@@ -12,11 +12,16 @@ enum {
     DEPTH_MAX = 26,       /* 5e10 entries; a seeded hash does not get there by bad luck */
 };
 
+/* Side by side, so that a look at both is one cache line. */
+struct slot {
+    uint32_t tag;
+    uint32_t handle; /* 0: free */
+};
+
 struct index_segment {
     unsigned depth; /* how many leading bits all its tags share */
     unsigned count;
-    uint32_t tags[SLOTS];
-    uint32_t handles[SLOTS]; /* 0: free */
+    struct slot slots[SLOTS];
 };
 
 static uint32_t tag_of(uint64_t hash)
@@ -41,7 +46,7 @@ static struct index_segment *segment_new(unsigned depth)
 
     segment->depth = depth;
     segment->count = 0;
-    memset(segment->handles, 0, sizeof(segment->handles));
+    memset(segment->slots, 0, sizeof(segment->slots));
     return segment;
 }
 
@@ -70,9 +75,9 @@ uint32_t index_find(const struct index *index, uint64_t hash, index_match *match
     uint32_t tag = tag_of(hash);
     const struct index_segment *segment = *place_of(index, tag);
 
-    for (size_t slot = home_of(tag); segment->handles[slot] != 0; slot = (slot + 1) % SLOTS)
-        if (segment->tags[slot] == tag && match(wanted, segment->handles[slot]))
-            return segment->handles[slot];
+    for (size_t slot = home_of(tag); segment->slots[slot].handle != 0; slot = (slot + 1) % SLOTS)
+        if (segment->slots[slot].tag == tag && match(wanted, segment->slots[slot].handle))
+            return segment->slots[slot].handle;
     return 0;
 }
 
@@ -81,8 +86,7 @@ void index_expect(const struct index *index, uint64_t hash)
     uint32_t tag = tag_of(hash);
     const struct index_segment *segment = *place_of(index, tag);
 
-    __builtin_prefetch(&segment->tags[home_of(tag)], 0);
-    __builtin_prefetch(&segment->handles[home_of(tag)], 1);
+    __builtin_prefetch(&segment->slots[home_of(tag)], 1);
 }
 
 uint32_t index_guess(const struct index *index, uint64_t hash)
@@ -90,9 +94,9 @@ uint32_t index_guess(const struct index *index, uint64_t hash)
     uint32_t tag = tag_of(hash);
     const struct index_segment *segment = *place_of(index, tag);
 
-    for (size_t slot = home_of(tag); segment->handles[slot] != 0; slot = (slot + 1) % SLOTS)
-        if (segment->tags[slot] == tag)
-            return segment->handles[slot];
+    for (size_t slot = home_of(tag); segment->slots[slot].handle != 0; slot = (slot + 1) % SLOTS)
+        if (segment->slots[slot].tag == tag)
+            return segment->slots[slot].handle;
     return 0;
 }
 
@@ -100,10 +104,9 @@ static void segment_insert(struct index_segment *segment, uint32_t tag, uint32_t
 {
     size_t slot = home_of(tag);
 
-    while (segment->handles[slot] != 0)
+    while (segment->slots[slot].handle != 0)
         slot = (slot + 1) % SLOTS;
-    segment->tags[slot] = tag;
-    segment->handles[slot] = handle;
+    segment->slots[slot] = (struct slot){.tag = tag, .handle = handle};
     segment->count++;
 }
 
@@ -132,9 +135,9 @@ static void segment_split(struct index *index, uint32_t tag)
     left = segment_new(old->depth + 1);
     right = segment_new(old->depth + 1);
     for (size_t slot = 0; slot < SLOTS; slot++)
-        if (old->handles[slot] != 0)
-            segment_insert((old->tags[slot] >> (31 - old->depth) & 1) != 0 ? right : left,
-                           old->tags[slot], old->handles[slot]);
+        if (old->slots[slot].handle != 0)
+            segment_insert((old->slots[slot].tag >> (31 - old->depth) & 1) != 0 ? right : left,
+                           old->slots[slot].tag, old->slots[slot].handle);
 
     places = (size_t)1 << (index->depth - old->depth);
     first = (tag >> (32 - index->depth)) / places * places;
@@ -159,8 +162,8 @@ static size_t slot_of(const struct index_segment *segment, uint32_t tag, uint32_
 {
     size_t slot = home_of(tag);
 
-    while (segment->handles[slot] != handle) {
-        require(segment->handles[slot] != 0);
+    while (segment->slots[slot].handle != handle) {
+        require(segment->slots[slot].handle != 0);
         slot = (slot + 1) % SLOTS;
     }
     return slot;
@@ -171,7 +174,7 @@ void index_replace(struct index *index, uint64_t hash, uint32_t handle, uint32_t
     struct index_segment *segment = *place_of(index, tag_of(hash));
 
     require(by != 0);
-    segment->handles[slot_of(segment, tag_of(hash), handle)] = by;
+    segment->slots[slot_of(segment, tag_of(hash), handle)].handle = by;
 }
 
 /* Backward shift: whoever sits behind the hole and may sit in it, moves into it. */
@@ -180,16 +183,16 @@ void index_remove(struct index *index, uint64_t hash, uint32_t handle)
     struct index_segment *segment = *place_of(index, tag_of(hash));
     size_t hole = slot_of(segment, tag_of(hash), handle);
 
-    for (size_t slot = (hole + 1) % SLOTS; segment->handles[slot] != 0; slot = (slot + 1) % SLOTS) {
-        size_t from_home = (slot - home_of(segment->tags[slot])) % SLOTS;
+    for (size_t slot = (hole + 1) % SLOTS; segment->slots[slot].handle != 0;
+         slot = (slot + 1) % SLOTS) {
+        size_t from_home = (slot - home_of(segment->slots[slot].tag)) % SLOTS;
         size_t from_hole = (slot - hole) % SLOTS;
         if (from_home < from_hole)
             continue;
-        segment->tags[hole] = segment->tags[slot];
-        segment->handles[hole] = segment->handles[slot];
+        segment->slots[hole] = segment->slots[slot];
         hole = slot;
     }
-    segment->handles[hole] = 0;
+    segment->slots[hole].handle = 0;
     segment->count--;
     index->count--;
 }
@@ -206,8 +209,8 @@ bool index_walk(const struct index *index, uint64_t *from, index_visit *visit, v
     uint64_t end = (tag / width + 1) * width;
 
     for (size_t slot = 0; slot < SLOTS; slot++)
-        if (segment->handles[slot] != 0)
-            visit(context, segment->handles[slot]);
+        if (segment->slots[slot].handle != 0)
+            visit(context, segment->slots[slot].handle);
     *from = end << 32; /* of the last one: 0 again */
     return end < UINT64_C(1) << 32;
 }
