@@ -7,6 +7,10 @@ enum {
     HAS_OUTCOME = 4, /* an outcome was emitted */
     EMITTED_SEND = 8,
     EMITTED_CONFLICT = 16,
+    /* What is nearly always so takes no byte: */
+    EMITTED_STATE = 32,      /* the status last emitted is the state */
+    ATTRIBUTES_OF_SEND = 64, /* their time is the earliest send's */
+    REASON_OF_STATE = 128,   /* its time is the earliest of the state */
 };
 
 static uint8_t *put(uint8_t *out, uint64_t value)
@@ -43,7 +47,15 @@ static int64_t take_signed(const uint8_t **in)
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
-static uint8_t flags_of(const struct record *record)
+/* The earliest time of the state; of none, and of one that is not in the timeline, the life's. */
+static int64_t state_at_ms(const struct record *record)
+{
+    int place = record_find_seen(record, record->state);
+
+    return place < 0 ? record->life_ms : record->seen[place].at_ms;
+}
+
+static unsigned flags_of(const struct record *record)
 {
     unsigned flags = 0;
 
@@ -53,15 +65,21 @@ static uint8_t flags_of(const struct record *record)
         flags |= HAS_OUTCOME;
         flags |= record->emitted.send_seen ? EMITTED_SEND : 0;
         flags |= record->emitted.conflict ? EMITTED_CONFLICT : 0;
+        flags |= record->emitted.status == record->state ? EMITTED_STATE : 0;
     }
-    return (uint8_t)flags;
+    if (record->send_seen && record->attributes_at_ms == record->sent_at_ms)
+        flags |= ATTRIBUTES_OF_SEND;
+    if (record->reason_at_ms == state_at_ms(record))
+        flags |= REASON_OF_STATE;
+    return flags;
 }
 
 size_t record_pack(const struct record *record, struct packed_refs refs, uint8_t packed[PACKED_MAX])
 {
+    unsigned flags = flags_of(record);
     uint8_t *out = packed;
 
-    *out++ = flags_of(record);
+    *out++ = (uint8_t)flags;
     out = put(out, refs.attributes); /* the refs come first: record_packed_refs() */
     out = put(out, refs.reason);
     out = put(out, refs.topic);
@@ -74,15 +92,16 @@ size_t record_pack(const struct record *record, struct packed_refs refs, uint8_t
         out = put_signed(out, record->state_ts_ms - record->life_ms);
     if (record->send_seen)
         out = put_signed(out, record->sent_at_ms - record->life_ms);
-    if (refs.attributes != 0)
+    if (refs.attributes != 0 && (flags & ATTRIBUTES_OF_SEND) == 0)
         out = put_signed(out, record->attributes_at_ms - record->life_ms);
-    if (refs.reason != 0)
+    if (refs.reason != 0 && (flags & REASON_OF_STATE) == 0)
         out = put_signed(out, record->reason_at_ms - record->life_ms);
     if (record->revision > 0) {
         out = put(out, record->revision);
         out = put_signed(out, record->forget_ms - record->life_ms);
         *out++ = record->emitted.outcome;
-        *out++ = record->emitted.status;
+        if ((flags & EMITTED_STATE) == 0)
+            *out++ = record->emitted.status;
     }
     for (int i = 0; i < record->seen_count; i++) {
         *out++ = record->seen[i].status;
@@ -93,7 +112,7 @@ size_t record_pack(const struct record *record, struct packed_refs refs, uint8_t
 
 void record_unpack(const uint8_t *in, const struct intern *intern, struct record *record)
 {
-    uint8_t flags = *in++;
+    unsigned flags = *in++;
 
     memset(record, 0, offsetof(struct record, seen)); /* seen[] is 2 KiB: only what is used */
     record->send_seen = (flags & HAS_SEND) != 0;
@@ -111,14 +130,16 @@ void record_unpack(const uint8_t *in, const struct intern *intern, struct record
     if (record->send_seen)
         record->sent_at_ms = record->life_ms + take_signed(&in);
     if (record->attributes.ref != 0)
-        record->attributes_at_ms = record->life_ms + take_signed(&in);
-    if (record->reason.ref != 0)
+        record->attributes_at_ms = (flags & ATTRIBUTES_OF_SEND) != 0
+                                       ? record->sent_at_ms
+                                       : record->life_ms + take_signed(&in);
+    if (record->reason.ref != 0 && (flags & REASON_OF_STATE) == 0)
         record->reason_at_ms = record->life_ms + take_signed(&in);
     if ((flags & HAS_OUTCOME) != 0) {
         record->revision = (uint32_t)take(&in);
         record->forget_ms = record->life_ms + take_signed(&in);
         record->emitted.outcome = *in++;
-        record->emitted.status = *in++;
+        record->emitted.status = (flags & EMITTED_STATE) != 0 ? record->state : *in++;
         record->emitted.send_seen = (flags & EMITTED_SEND) != 0;
         record->emitted.conflict = (flags & EMITTED_CONFLICT) != 0;
     }
@@ -126,6 +147,8 @@ void record_unpack(const uint8_t *in, const struct intern *intern, struct record
         record->seen[i].status = *in++;
         record->seen[i].at_ms = record->life_ms + take_signed(&in);
     }
+    if (record->reason.ref != 0 && (flags & REASON_OF_STATE) != 0)
+        record->reason_at_ms = state_at_ms(record);
 }
 
 struct packed_refs record_packed_refs(const uint8_t *in)

@@ -11,7 +11,7 @@
  * what is changed while that is under way goes into the next, on top. The lower one lands first;
  * where it does not, the upper one stands on nothing, and both are undone.
  *
- * Memory per record: its packed bytes (pack.h), 7 + id size + about 45, rounded up to 8; 12 in the
+ * Memory per record: its packed bytes (pack.h), 7 + id size + about 40, rounded up to 8; 12 in the
  * timers' heap; 10 to 20 in the index, 13.7 over a doubling. One thread at a time.
  */
 #ifndef UPSHOT_STATEMACHINE_STORE_H

@@ -309,7 +309,7 @@ static void change(struct random *random, bool growing)
         put(i, place, random_bits(random), some_deadline(random));
 }
 
-/* Keys that are there and keys that are not; whatever is checked next shows that nothing changed. */
+/* Keys that are there and keys that are not; what is checked next shows that nothing changed. */
 static void expect_all(size_t count)
 {
     static uint8_t rooms[KEYS][MESSAGE_ID_MAX];

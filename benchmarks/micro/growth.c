@@ -108,12 +108,11 @@ void growth_cost(const struct ruler *ruler, uint64_t most)
     for (size_t size = 0; size < sizeof(sizes) / sizeof(*sizes) && sizes[size] <= most; size++) {
         struct figure figures[2] = {{.name = name[0]}, {.name = name[1]}};
         /* What is measured adds messages: the size told is the one in the middle. */
-        uint64_t around = sizes[size] - ruler->repeats * (uint64_t)TRANSACTIONS * A_TRANSACTION / 3;
+        uint64_t added = ruler->repeats * (uint64_t)TRANSACTIONS * A_TRANSACTION / 3 * 2;
+        uint64_t start = sizes[size] - (added < sizes[size] ? added / 2 : sizes[size] / 2);
 
-        if (around > live && around < sizes[size]) {
-            fill(SAMPLE_IN_FLIGHT, live, around);
-            live = around;
-        }
+        fill(SAMPLE_IN_FLIGHT, live, start);
+        live = start;
         for (unsigned repeat = 0; repeat < ruler->repeats * 2; repeat++) {
             int64_t ns = 0;
 

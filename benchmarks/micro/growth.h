@@ -9,7 +9,7 @@
 /* Cost per event with 100 k, 1 M, 5 M and `most` live messages, with and without expecting. */
 void growth_cost(const struct ruler *ruler, uint64_t most);
 
-/* Resident bytes per message in flight and settled, the mean over a doubling that ends at `most`. */
+/* Resident bytes per message, in flight and settled: the mean over a doubling up to `most`. */
 void growth_bytes(const struct ruler *ruler, uint64_t most);
 
 /* The longest single operation while the store grows to `most` messages. */
