@@ -130,3 +130,16 @@ bool lines_next(struct lines *lines, struct line *line)
         fill(lines);
     }
 }
+
+bool lines_next_at_hand(struct lines *lines, struct line *line)
+{
+    const uint8_t *start = lines->buffer + lines->from;
+    const uint8_t *newline = memchr(start, '\n', lines->to - lines->from);
+
+    if (newline == NULL || newline - start > LINE_MAX_BYTES)
+        return false;
+    *line = (struct line){start, (size_t)(newline - start), (size_t)(newline - start)};
+    lines->from += line->size + 1;
+    lines->number++;
+    return true;
+}

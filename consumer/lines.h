@@ -29,12 +29,18 @@ bool lines_open(struct lines *lines, const char *path);
 void lines_close(struct lines *lines);
 
 struct line {
-    const uint8_t *bytes; /* without the newline; good until the next call */
+    const uint8_t *bytes; /* without the newline; good until the next lines_next() */
     size_t size;
     size_t full_size; /* larger than size: cut */
 };
 
 /* False at the end, or with lines->error set. */
 bool lines_next(struct lines *lines, struct line *line);
+
+/*
+ * The next line if it has been read already, whole: asks nobody, and leaves the lines handed out
+ * before where they are. False: lines_next() knows more.
+ */
+bool lines_next_at_hand(struct lines *lines, struct line *line);
 
 #endif

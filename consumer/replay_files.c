@@ -1,7 +1,9 @@
 /*
  * replay_files.c: heads of files -> the lowest -> its task -> lines out.
  *
- * A head is decoded when it is read, since a bare line's timestamp is within it.
+ * A head is decoded when it is read, since a bare line's timestamp is within it. As many as have
+ * been read already are decoded at once, so that the memory that they will look at comes while the
+ * first of them are taken (task_expect).
  */
 #include "consumer/replay_files.h"
 
@@ -16,19 +18,24 @@
 #include <errno.h>
 #include <string.h>
 
-enum { PROGRESS_EVERY = 16384 };
+enum { PROGRESS_EVERY = 16384, HEADS = 32 };
 
-/* A file and its next record. */
-struct input {
-    struct lines lines;
-    bool has_head;
-    int64_t last_timestamp_ms; /* of the line before */
+/* One record of a file. */
+struct head {
     int32_t partition;
     struct line line;
     struct envelope envelope; /* of a bare line: made to look like one */
     struct buffer store;      /* what the envelope's strings needed */
     struct event_buffer event_buffer;
     struct incoming incoming;
+};
+
+/* A file and its next records; when there are none left, it has ended. */
+struct input {
+    struct lines lines;
+    int64_t last_timestamp_ms; /* of the line before */
+    struct head heads[HEADS];
+    size_t at, count;
 };
 
 struct replay {
@@ -53,9 +60,9 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
                            enum reason reason, const char *detail)
 {
     struct replay *replay = context;
-    const struct input *input = incoming->origin;
-    struct envelope letter = input->envelope;
-    size_t cut = input->line.full_size - input->line.size;
+    const struct head *head = incoming->origin;
+    struct envelope letter = head->envelope;
+    size_t cut = head->line.full_size - head->line.size;
 
     (void)lane;
     replay_out_dead_letter(&replay->out, &letter, reason, detail, letter.value_size + cut);
@@ -71,55 +78,55 @@ static bool blank(struct line line)
     return true;
 }
 
-static void bad_line(struct input *input, enum reason reason, const char *detail)
+static void bad_line(struct head *head, enum reason reason, const char *detail)
 {
-    input->incoming.reason = reason;
-    input->incoming.detail = detail;
+    head->incoming.reason = reason;
+    head->incoming.detail = detail;
 }
 
-static void decode_event(struct replay *replay, struct input *input, bool bare)
+static void decode_event(struct replay *replay, struct head *head, bool bare)
 {
-    const struct envelope *envelope = &input->envelope;
+    const struct envelope *envelope = &head->envelope;
     struct envelope_facts facts = {
         .key = envelope->key,
         .key_size = envelope->key_size,
-        .timestamp_ms = input->incoming.timestamp_ms,
+        .timestamp_ms = head->incoming.timestamp_ms,
         .topic = {.bytes = envelope->topic, .size = (uint32_t)envelope->topic_size},
         .offset = envelope->offset,
         .key_is_id = bare,
     };
 
-    input->incoming.reason = event_decode(replay->options->tables, envelope->value,
-                                          envelope->value_size, replay->options->event_max_bytes,
-                                          &facts, &input->event_buffer, &input->incoming.event);
-    input->incoming.detail = input->event_buffer.detail;
+    head->incoming.reason = event_decode(replay->options->tables, envelope->value,
+                                         envelope->value_size, replay->options->event_max_bytes,
+                                         &facts, &head->event_buffer, &head->incoming.event);
+    head->incoming.detail = head->event_buffer.detail;
 }
 
 /* A bare line: its `at` is its timestamp, its id its key, file and line its source. */
-static void decode_bare(struct replay *replay, struct input *input)
+static void decode_bare(struct replay *replay, const struct input *input, struct head *head)
 {
-    struct incoming *incoming = &input->incoming;
+    struct incoming *incoming = &head->incoming;
 
-    decode_event(replay, input, true);
+    decode_event(replay, head, true);
     if (incoming->reason == REASON_NONE)
         incoming->timestamp_ms = incoming->event.at_ms;
-    else if (event_peek_at(input->line.bytes, input->line.size, &incoming->timestamp_ms))
+    else if (event_peek_at(head->line.bytes, head->line.size, &incoming->timestamp_ms))
         ;
     else
         incoming->timestamp_ms = input->last_timestamp_ms;
     incoming->event.timestamp_ms = incoming->timestamp_ms;
-    input->envelope.timestamp_ms = incoming->timestamp_ms;
+    head->envelope.timestamp_ms = incoming->timestamp_ms;
     if (incoming->reason == REASON_NONE || incoming->reason == REASON_UNKNOWN_CHANNEL ||
         incoming->reason == REASON_UNKNOWN_STATUS) { /* found good up to its id */
-        input->envelope.key = incoming->event.id.bytes;
-        input->envelope.key_size = incoming->event.id.size;
+        head->envelope.key = incoming->event.id.bytes;
+        head->envelope.key_size = incoming->event.id.size;
     }
 }
 
 /* The line itself as a record's value; nothing else is known of it. */
-static void wrap_line(struct input *input)
+static void wrap_line(struct head *head)
 {
-    struct envelope *envelope = &input->envelope;
+    struct envelope *envelope = &head->envelope;
 
     envelope->topic = NULL;
     envelope->partition = 0;
@@ -127,24 +134,24 @@ static void wrap_line(struct input *input)
     envelope->timestamp_ms = -1;
     envelope->key = NULL;
     envelope->key_size = 0;
-    envelope->value = input->line.bytes;
-    envelope->value_size = input->line.size;
+    envelope->value = head->line.bytes;
+    envelope->value_size = head->line.size;
     envelope->header_count = 0; /* not zeroed as a whole: headers[] is 4 KiB */
 }
 
-static void decode_line(struct replay *replay, struct input *input)
+static void decode_line(struct replay *replay, struct input *input, struct head *head)
 {
-    struct envelope *envelope = &input->envelope;
-    struct incoming *incoming = &input->incoming;
+    struct envelope *envelope = &head->envelope;
+    struct incoming *incoming = &head->incoming;
     const char *why = NULL;
     enum envelope_kind kind;
 
-    buffer_clear(&input->store);
+    buffer_clear(&head->store);
     incoming->event.id = (struct text){0};
     incoming->timestamp_ms = input->last_timestamp_ms;
-    kind = envelope_decode(input->line.bytes, input->line.size, &input->store, envelope, &why);
+    kind = envelope_decode(head->line.bytes, head->line.size, &head->store, envelope, &why);
     if (kind != ENVELOPE_GOOD)
-        wrap_line(input);
+        wrap_line(head);
     if (envelope->topic == NULL) {
         envelope->topic = (const uint8_t *)input->lines.path;
         envelope->topic_size = strlen(input->lines.path);
@@ -154,38 +161,26 @@ static void decode_line(struct replay *replay, struct input *input)
     if (envelope->timestamp_ms < 0)
         envelope->timestamp_ms = input->last_timestamp_ms;
     incoming->timestamp_ms = envelope->timestamp_ms;
-    input->partition = envelope->partition;
+    head->partition = envelope->partition;
 
-    if (input->line.full_size > input->line.size)
-        bad_line(input, REASON_TOO_LARGE, "the line is longer than any event may be");
+    if (head->line.full_size > head->line.size)
+        bad_line(head, REASON_TOO_LARGE, "the line is longer than any event may be");
     else if (kind == ENVELOPE_BAD)
-        bad_line(input, REASON_BAD_FIELD, why);
+        bad_line(head, REASON_BAD_FIELD, why);
     else if (kind == ENVELOPE_BARE)
-        decode_bare(replay, input);
+        decode_bare(replay, input, head);
     else
-        decode_event(replay, input, false);
+        decode_event(replay, head, false);
     if (incoming->timestamp_ms <= TIME_MAX_MS)
         input->last_timestamp_ms = incoming->timestamp_ms;
 }
 
-static void read_head(struct replay *replay, struct input *input)
-{
-    do {
-        input->has_head = lines_next(&input->lines, &input->line);
-        if (!input->has_head)
-            return;
-    } while (blank(input->line));
-    replay->lines++;
-    decode_line(replay, input);
-}
-
 /* ---- tasks ------------------------------------------------------------------------------ */
 
-/* The lane of a partition, made where it is missing; NULL beyond REPLAY_PARTITIONS_MAX. */
-static struct lane *lane_of(struct replay *replay, int32_t partition)
+/* How many lanes are of lower partitions. */
+static size_t lanes_below(const struct replay *replay, int32_t partition)
 {
     size_t low = 0, high = replay->lane_count;
-    struct lane *lane;
 
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -194,6 +189,20 @@ static struct lane *lane_of(struct replay *replay, int32_t partition)
         else
             high = middle;
     }
+    return low;
+}
+
+static bool has_head(const struct input *input)
+{
+    return input->at < input->count;
+}
+
+/* The lane of a partition, made where it is missing; NULL beyond REPLAY_PARTITIONS_MAX. */
+static struct lane *lane_of(struct replay *replay, int32_t partition)
+{
+    size_t low = lanes_below(replay, partition);
+    struct lane *lane;
+
     if (low < replay->lane_count && replay->lanes[low]->partition == partition)
         return replay->lanes[low];
     if (replay->lane_count == REPLAY_PARTITIONS_MAX)
@@ -202,7 +211,7 @@ static struct lane *lane_of(struct replay *replay, int32_t partition)
     lane = memory_get(sizeof(*lane));
     lane_init(lane, partition, replay->options->tables, replay->options->path_count, replay->seed);
     for (size_t i = 0; i < replay->options->path_count; i++)
-        if (!replay->inputs[i].has_head)
+        if (!has_head(&replay->inputs[i]))
             watermark_rest(&lane->task.watermark, i, true);
     replay->lanes = memory_resize(replay->lanes, replay->lane_count + 1, sizeof(*replay->lanes));
     memmove(replay->lanes + low + 1, replay->lanes + low,
@@ -222,31 +231,75 @@ static void input_ended(struct replay *replay, size_t input)
     }
 }
 
+/* Asks for what the records of one partition that stand behind each other will look at. */
+static size_t expect_run(const struct replay *replay, const struct input *input, size_t at)
+{
+    int32_t partition = input->heads[at].partition;
+    size_t low = lanes_below(replay, partition), count = 0;
+    struct message_key keys[HEADS];
+
+    for (; at < input->count && input->heads[at].partition == partition; at++) {
+        const struct incoming *incoming = &input->heads[at].incoming;
+        if (incoming->reason == REASON_NONE)
+            keys[count++] = (struct message_key){incoming->event.id, incoming->event.channel};
+    }
+    if (low < replay->lane_count && replay->lanes[low]->partition == partition)
+        task_expect(&replay->lanes[low]->task, keys, count);
+    return at;
+}
+
+/* Waits for one record where there is none, and takes with it what has been read anyway. */
+static void read_heads(struct replay *replay, struct input *input)
+{
+    struct line line;
+
+    input->at = input->count = 0;
+    while (input->count < HEADS && (input->count == 0 ? lines_next(&input->lines, &line)
+                                                      : lines_next_at_hand(&input->lines, &line))) {
+        if (blank(line))
+            continue;
+        input->heads[input->count].line = line;
+        decode_line(replay, input, &input->heads[input->count++]);
+        replay->lines++;
+    }
+    for (size_t at = 0; at < input->count;)
+        at = expect_run(replay, input, at);
+}
+
 static void take(struct replay *replay, size_t i)
 {
     struct input *input = &replay->inputs[i];
-    struct lane *lane = lane_of(replay, input->partition);
+    struct head *head = &input->heads[input->at];
+    struct lane *lane = lane_of(replay, head->partition);
 
     if (lane == NULL) {
-        bad_line(input, REASON_BAD_FIELD, "partition: more partitions than a replay can have");
+        bad_line(head, REASON_BAD_FIELD, "partition: more partitions than a replay can have");
         lane = replay->lanes[0];
     }
-    input->incoming.input = i;
-    input->incoming.origin = input;
-    replay_take(&replay->pump, lane, &input->incoming);
+    head->incoming.input = i;
+    head->incoming.origin = head;
+    replay_take(&replay->pump, lane, &head->incoming);
+    if (++input->at == input->count)
+        read_heads(replay, input);
+    if (!has_head(input))
+        input_ended(replay, i);
 }
 
 /* The input whose head has the lowest timestamp, or path_count when all have ended. */
 static size_t lowest_head(const struct replay *replay)
 {
     size_t lowest = replay->options->path_count;
+    int64_t lowest_ms = INT64_MAX;
 
     for (size_t i = 0; i < replay->options->path_count; i++) {
         const struct input *input = &replay->inputs[i];
-        if (input->has_head &&
-            (lowest == replay->options->path_count ||
-             input->incoming.timestamp_ms < replay->inputs[lowest].incoming.timestamp_ms))
+        if (!has_head(input))
+            continue;
+        if (lowest == replay->options->path_count ||
+            input->heads[input->at].incoming.timestamp_ms < lowest_ms) {
             lowest = i;
+            lowest_ms = input->heads[input->at].incoming.timestamp_ms;
+        }
     }
     return lowest;
 }
@@ -267,15 +320,12 @@ static void report_progress(const struct replay *replay)
 static void pump_all(struct replay *replay)
 {
     for (size_t i = 0; i < replay->options->path_count; i++)
-        read_head(replay, &replay->inputs[i]);
+        read_heads(replay, &replay->inputs[i]);
     for (;;) {
         size_t i = lowest_head(replay);
         if (i == replay->options->path_count || replay->out.error != 0)
             break;
         take(replay, i);
-        read_head(replay, &replay->inputs[i]);
-        if (!replay->inputs[i].has_head)
-            input_ended(replay, i);
         if (replay->options->progress != NULL && replay->pump.tally.records % PROGRESS_EVERY == 0)
             report_progress(replay);
     }
@@ -344,7 +394,8 @@ int replay_files(const struct replay_options *options, struct tally *tally, uint
     free(replay.lanes);
     for (size_t i = 0; i < options->path_count; i++) {
         lines_close(&replay.inputs[i].lines);
-        buffer_release(&replay.inputs[i].store);
+        for (size_t head = 0; head < HEADS; head++)
+            buffer_release(&replay.inputs[i].heads[head].store);
     }
     free(replay.inputs);
     replay_out_release(&replay.out);
