@@ -1,6 +1,8 @@
 /* buffer.c: bytes that grow by doubling. Not a string: nothing here ends in a NUL. */
 #include "schemas/buffer.h"
 
+#include "schemas/pen.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,72 +79,36 @@ void buffer_put_string(struct buffer *buffer, const char *string)
 
 void buffer_put_decimal(struct buffer *buffer, int64_t value)
 {
-    uint8_t digits[20]; /* a sign and nineteen digits */
-    size_t at = sizeof(digits);
-    /* Of the unsigned twin, for the least value has no positive one. */
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    uint8_t *out = buffer_reserve(buffer, PEN_DECIMAL_MAX);
 
-    do {
-        digits[--at] = (uint8_t)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (value < 0)
-        digits[--at] = '-';
-    buffer_put(buffer, digits + at, sizeof(digits) - at);
+    if (out != NULL)
+        buffer->size += (size_t)(pen_decimal(out, value) - out);
 }
 
-/* The letter behind the backslash; 'u' for those that have no short form, 0 for all the rest. */
-/* clang-format off */
-static const uint8_t escapes[256] = {
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u',
-    'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
-    ['"'] = '"', ['\\'] = '\\',
-};
-/* clang-format on */
-
-void buffer_put_json_string(struct buffer *buffer, const void *text, size_t size)
+void buffer_put_json_string(struct buffer *buffer, const void *bytes, size_t size)
 {
-    static const char hex[] = "0123456789abcdef";
-    const uint8_t *bytes = text;
-    size_t from = 0;
+    uint8_t *out = buffer_reserve(buffer, pen_escaped_size(bytes, size) + 2), *at = out;
 
-    buffer_put_byte(buffer, '"');
-    for (size_t i = 0; i < size; i++) {
-        uint8_t escape = escapes[bytes[i]];
-
-        if (escape == 0)
-            continue;
-        buffer_put(buffer, bytes + from, i - from);
-        from = i + 1;
-        buffer_put_byte(buffer, '\\');
-        buffer_put_byte(buffer, escape);
-        if (escape == 'u') {
-            buffer_put_string(buffer, "00");
-            buffer_put_byte(buffer, (uint8_t)hex[bytes[i] >> 4]);
-            buffer_put_byte(buffer, (uint8_t)hex[bytes[i] & 15]);
-        }
-    }
-    if (from < size)
-        buffer_put(buffer, bytes + from, size - from);
-    buffer_put_byte(buffer, '"');
+    if (out == NULL)
+        return;
+    at = pen_byte(at, '"');
+    at = pen_escaped(at, bytes, size);
+    at = pen_byte(at, '"');
+    buffer->size += (size_t)(at - out);
 }
 
 void buffer_put_varint(struct buffer *buffer, uint64_t value)
 {
-    uint8_t *out = buffer_reserve(buffer, 10);
-    size_t size = 0;
+    uint8_t *out = buffer_reserve(buffer, PEN_VARINT_MAX);
 
-    if (out == NULL)
-        return;
-    for (; value >= 0x80; value >>= 7)
-        out[size++] = (uint8_t)(value | 0x80);
-    out[size++] = (uint8_t)value;
-    buffer->size += size;
+    if (out != NULL)
+        buffer->size += (size_t)(pen_varint(out, value) - out);
 }
 
 void buffer_put_zigzag(struct buffer *buffer, int64_t value)
 {
-    uint64_t twice = (uint64_t)value << 1;
+    uint8_t *out = buffer_reserve(buffer, PEN_VARINT_MAX);
 
-    buffer_put_varint(buffer, value < 0 ? ~twice : twice);
+    if (out != NULL)
+        buffer->size += (size_t)(pen_zigzag(out, value) - out);
 }

@@ -6,6 +6,7 @@
  */
 #include "schemas/instant.h"
 
+#include "schemas/digits.h"
 #include "statemachine/bounds.h"
 
 #include <string.h>
@@ -166,18 +167,10 @@ bool instant_parse(const char *text, size_t size, int64_t *ms)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-static void put_digits(char *out, int32_t number, int digits)
-{
-    for (int i = digits - 1; i >= 0; i--) {
-        out[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
-}
-
 void instant_format(int64_t ms, char out[INSTANT_SIZE])
 {
     struct date date;
-    int32_t of_day;
+    unsigned of_day;
 
     if (ms < TIME_MIN_MS)
         ms = TIME_MIN_MS;
@@ -185,16 +178,18 @@ void instant_format(int64_t ms, char out[INSTANT_SIZE])
         ms = TIME_MAX_MS;
     ms += DAYS_TO_1970 * DAY_MS; /* from 0000-01-01, hence never negative */
     date = date_of((int32_t)(ms / DAY_MS));
-    of_day = (int32_t)(ms % DAY_MS);
+    of_day = (unsigned)(ms % DAY_MS);
 
     memcpy(out, "0000-00-00T00:00:00.000Z", INSTANT_SIZE);
-    put_digits(out, date.year, 4);
-    put_digits(out + 5, date.month, 2);
-    put_digits(out + 8, date.day, 2);
-    put_digits(out + 11, of_day / 3600000, 2);
-    put_digits(out + 14, of_day / 60000 % 60, 2);
-    put_digits(out + 17, of_day / 1000 % 60, 2);
-    put_digits(out + 20, of_day % 1000, 3);
+    digits_two(out, (unsigned)date.year / 100);
+    digits_two(out + 2, (unsigned)date.year % 100);
+    digits_two(out + 5, (unsigned)date.month);
+    digits_two(out + 8, (unsigned)date.day);
+    digits_two(out + 11, of_day / 3600000);
+    digits_two(out + 14, of_day / 60000 % 60);
+    digits_two(out + 17, of_day / 1000 % 60);
+    digits_two(out + 20, of_day % 1000 / 10);
+    out[22] = (char)('0' + of_day % 10);
 }
 
 /* ---- durations ---------------------------------------------------------------------------- */

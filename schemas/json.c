@@ -7,6 +7,7 @@
  */
 #include "schemas/json.h"
 
+#include "schemas/eight.h"
 #include "statemachine/require.h"
 
 #include <string.h>
@@ -50,23 +51,13 @@ static size_t utf8_size(const uint8_t *at, const uint8_t *end)
     return continues(at[2]) && continues(at[3]) ? 4 : 0;
 }
 
-/* Eight bytes at once, the first one lowest: compilers make one load of it. */
-static inline uint64_t load_eight(const uint8_t *at)
-{
-    return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
-           (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 |
-           (uint64_t)at[7] << 56;
-}
-
-#define EVERY_BYTE(byte) (0x0101010101010101ULL * (byte))
-
 bool utf8_valid(const uint8_t *bytes, size_t size)
 {
     const uint8_t *at = bytes;
     const uint8_t *end = size > 0 ? bytes + size : bytes;
 
     while (at < end) {
-        if (end - at >= 8 && (load_eight(at) & EVERY_BYTE(0x80)) == 0) {
+        if (end - at >= 8 && eight_marks_beyond(eight_load(at)) == 0) {
             at += 8;
             continue;
         }
@@ -108,20 +99,14 @@ static const uint8_t classes[256] = {
 };
 /* clang-format on */
 
-/*
- * The first byte that is not plain ASCII. A subtraction borrows into a byte only from one below
- * that is marked itself, so the lowest mark is always true.
- */
+/* The first byte that is not plain ASCII. */
 static inline const uint8_t *skip_plain(const uint8_t *at, const uint8_t *end)
 {
-    while (end - at >= 8) {
-        uint64_t eight = load_eight(at);
-        uint64_t marks = (eight - EVERY_BYTE(' ')) | ((eight ^ EVERY_BYTE('"')) - EVERY_BYTE(1)) |
-                         ((eight ^ EVERY_BYTE('\\')) - EVERY_BYTE(1)) | eight;
-        marks &= EVERY_BYTE(0x80);
+    for (; end - at >= 8; at += 8) {
+        uint64_t eight = eight_load(at);
+        uint64_t marks = eight_marks_escaped(eight) | eight_marks_beyond(eight);
         if (marks != 0)
-            return at + __builtin_ctzll(marks) / 8;
-        at += 8;
+            return at + eight_before_mark(marks);
     }
     while (at < end && classes[*at] == PLAIN)
         at++;

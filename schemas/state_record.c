@@ -8,6 +8,7 @@
  */
 #include "schemas/state_record.h"
 
+#include "schemas/pen.h"
 #include "statemachine/require.h"
 
 #include <string.h>
@@ -56,10 +57,15 @@ static void put_checksum(struct buffer *out, size_t from)
 
 void state_key_message(struct buffer *out, const struct table *table, struct text id)
 {
-    buffer_put_byte(out, KIND_MESSAGE);
-    buffer_put(out, table->channel, table->channel_size);
-    buffer_put_byte(out, 0);
-    buffer_put(out, id.bytes, id.size);
+    uint8_t *at = buffer_reserve(out, (size_t)2 + table->channel_size + id.size);
+
+    if (at == NULL)
+        return;
+    out->size += (size_t)2 + table->channel_size + id.size;
+    at = pen_byte(at, KIND_MESSAGE);
+    at = pen_bytes(at, table->channel, table->channel_size);
+    at = pen_byte(at, 0);
+    pen_bytes(at, id.bytes, id.size);
 }
 
 void state_key_control(struct buffer *out)
@@ -68,19 +74,49 @@ void state_key_control(struct buffer *out)
     buffer_put_byte(out, 0);
 }
 
-static void put_emitted(struct buffer *out, const struct table *table, const struct record *record)
+enum {
+    FIXED_MAX = 2 + 13 * PEN_VARINT_MAX + CHECKSUM_SIZE,
+    A_NAME_MAX = PEN_VARINT_MAX + STATUS_NAME_MAX, /* with its size; no other word is longer */
+    NAMES = 3,                                     /* of the state, and of what was emitted */
+};
+
+/* The most that a record takes. */
+static size_t most(const struct record *record)
 {
-    buffer_put_varint(out, record->revision);
-    buffer_put_zigzag(out, record->forget_ms - record->life_ms);
-    put_word(out, outcome_words[record->emitted.outcome]);
-    put_word(out, record->emitted.status == STATUS_NONE
-                      ? ""
-                      : table_status_name(table, record->emitted.status));
+    size_t texts = record->topic.size + record->attributes.size + record->reason.size;
+
+    return FIXED_MAX + texts + NAMES * (size_t)A_NAME_MAX +
+           (size_t)record->seen_count * (A_NAME_MAX + PEN_VARINT_MAX);
 }
 
-void state_record_encode(struct buffer *out, const struct table *table, const struct record *record)
+static uint8_t *pen_text(uint8_t *at, const void *bytes, size_t size)
 {
-    size_t from = out->size;
+    return pen_bytes(pen_varint(at, size), bytes, size);
+}
+
+/* A status by its name; of none, the empty one. */
+static uint8_t *pen_status(uint8_t *at, const struct table *table, uint8_t status)
+{
+    const char *name;
+
+    if (status == STATUS_NONE)
+        return pen_varint(at, 0);
+    name = table_status_name(table, status);
+    return pen_text(at, name, strlen(name));
+}
+
+static uint8_t *pen_emitted(uint8_t *at, const struct table *table, const struct record *record)
+{
+    const char *outcome = outcome_words[record->emitted.outcome];
+
+    at = pen_varint(at, record->revision);
+    at = pen_zigzag(at, record->forget_ms - record->life_ms);
+    at = pen_text(at, outcome, strlen(outcome));
+    return pen_status(at, table, record->emitted.status);
+}
+
+static uint8_t flags_of(const struct record *record)
+{
     unsigned flags = 0;
 
     flags |= record->send_seen ? FLAG_SEND : 0;
@@ -89,34 +125,53 @@ void state_record_encode(struct buffer *out, const struct table *table, const st
     flags |= record->revision > 0 && record->emitted.conflict ? FLAG_EMITTED_CONFLICT : 0;
     flags |= record->attributes.size > 0 ? FLAG_ATTRIBUTES : 0;
     flags |= record->reason.size > 0 ? FLAG_REASON : 0;
+    return (uint8_t)flags;
+}
 
-    buffer_put_byte(out, STATE_RECORD_VERSION);
-    buffer_put_byte(out, (uint8_t)flags);
-    buffer_put_zigzag(out, record->life_ms);
-    buffer_put_zigzag(out, record->first_ts_ms - record->life_ms);
-    buffer_put_zigzag(out, record->offset);
-    put_text(out, record->topic.bytes, record->topic.size);
-    put_word(out, record->state == STATUS_NONE ? "" : table_status_name(table, record->state));
+static uint8_t *pen_record(uint8_t *at, const struct table *table, const struct record *record)
+{
+    int64_t life_ms = record->life_ms;
+
+    at = pen_byte(at, STATE_RECORD_VERSION);
+    at = pen_byte(at, flags_of(record));
+    at = pen_zigzag(at, life_ms);
+    at = pen_zigzag(at, record->first_ts_ms - life_ms);
+    at = pen_zigzag(at, record->offset);
+    at = pen_text(at, record->topic.bytes, record->topic.size);
+    at = pen_status(at, table, record->state);
     if (record->state != STATUS_NONE)
-        buffer_put_zigzag(out, record->state_ts_ms - record->life_ms);
+        at = pen_zigzag(at, record->state_ts_ms - life_ms);
     if (record->send_seen)
-        buffer_put_zigzag(out, record->sent_at_ms - record->life_ms);
+        at = pen_zigzag(at, record->sent_at_ms - life_ms);
     if (record->attributes.size > 0) {
-        buffer_put_zigzag(out, record->attributes_at_ms - record->life_ms);
-        put_text(out, record->attributes.bytes, record->attributes.size);
+        at = pen_zigzag(at, record->attributes_at_ms - life_ms);
+        at = pen_text(at, record->attributes.bytes, record->attributes.size);
     }
     if (record->reason.size > 0) {
-        buffer_put_zigzag(out, record->reason_at_ms - record->life_ms);
-        put_text(out, record->reason.bytes, record->reason.size);
+        at = pen_zigzag(at, record->reason_at_ms - life_ms);
+        at = pen_text(at, record->reason.bytes, record->reason.size);
     }
     if (record->revision > 0)
-        put_emitted(out, table, record);
-    buffer_put_varint(out, record->seen_count);
+        at = pen_emitted(at, table, record);
+    at = pen_varint(at, record->seen_count);
     for (int i = 0; i < record->seen_count; i++) {
-        put_word(out, table_status_name(table, record->seen[i].status));
-        buffer_put_zigzag(out, record->seen[i].at_ms - record->life_ms);
+        at = pen_status(at, table, record->seen[i].status);
+        at = pen_zigzag(at, record->seen[i].at_ms - life_ms);
     }
+    return at;
+}
+
+void state_record_encode(struct buffer *out, const struct table *table, const struct record *record)
+{
+    size_t from = out->size, room = most(record);
+    uint8_t *at = buffer_reserve(out, room), *end;
+
+    if (at == NULL)
+        return;
+    end = pen_record(at, table, record);
+    out->size += (size_t)(end - at);
     put_checksum(out, from);
+    require(out->size - from <= room);
 }
 
 static void put_counts(struct buffer *out, const char *const *words, const uint64_t *counts,

@@ -51,6 +51,24 @@ double samples_median(const struct samples *samples)
     return sorted[samples->count / 2];
 }
 
+struct samples measure_each(const struct ruler *ruler, size_t count, measure_one *one,
+                            void (*before)(void))
+{
+    struct samples samples = {0};
+
+    for (unsigned repeat = 0; repeat < ruler->repeats; repeat++) {
+        int64_t start_ns;
+
+        if (before != NULL)
+            before();
+        start_ns = measure_cpu_ns();
+        for (size_t i = 0; i < count; i++)
+            one(i);
+        samples_add(&samples, (double)(measure_cpu_ns() - start_ns) / (double)count);
+    }
+    return samples;
+}
+
 void measure_head(const struct ruler *ruler)
 {
     if (ruler->tsv)

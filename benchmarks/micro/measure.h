@@ -43,6 +43,14 @@ size_t measure_resident(void);
 void samples_add(struct samples *samples, double ns);
 double samples_median(const struct samples *samples);
 
+/*
+ * Does `one` for 0, 1, ... count - 1, as often as the ruler says, and gives ns of each; a call
+ * through a pointer, some two ns, is in all figures alike. `before` is not timed; NULL: nothing.
+ */
+typedef void measure_one(size_t i);
+struct samples measure_each(const struct ruler *ruler, size_t count, measure_one *one,
+                            void (*before)(void));
+
 void measure_head(const struct ruler *ruler);
 void measure_print(const struct ruler *ruler, const struct figure *figure);
 

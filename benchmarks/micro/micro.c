@@ -1,11 +1,12 @@
 /*
  * micro.c: what each part of the core costs, beside a floor that was measured in the same run.
  *
- *   micro [--tsv] [--repeats N] WHAT...
+ *   micro [--tsv] [--repeats N] [--most MESSAGES] [WHAT...]
  *
- * ns are CPU time of the thread, the median of the repeats. See benchmarks/README.md.
+ * ns are CPU time of the thread, the median of the repeats. Made for ratios within one run.
  */
 #include "benchmarks/micro/growth.h"
+#include "benchmarks/micro/parts.h"
 #include "benchmarks/micro/sample.h"
 
 #include <stdio.h>
@@ -17,16 +18,23 @@ static const struct {
     uint64_t most;
     const char *meaning;
 } parts[] = {
+    {"decode", parts_decode, 1, "an event from JSON"},
+    {"encode", parts_encode, 1, "outcome, state record, packed record, and back"},
+    {"step", parts_step, 1, "one event against one record"},
+    {"store", parts_store, 1000000, "hit, miss, change, insert, forget, grow, at 1 M messages"},
+    {"timers", parts_timers, 1000000, "add, move, fire, at 1 M timers"},
+    {"intern", parts_intern, 1, "texts that are shared"},
     {"growth", growth_cost, 20000000, "cost per event, 100 k to 20 M live messages"},
     {"bytes", growth_bytes, 4000000, "resident bytes per message"},
     {"stops", growth_stops, 20000000, "longest stop while the store grows from 1 M to 20 M"},
 };
 
-enum { PARTS = sizeof(parts) / sizeof(*parts) };
+enum { PARTS = sizeof(parts) / sizeof(*parts), QUICK = PARTS - 3 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: micro [--tsv] [--repeats N] [--most N] WHAT...\n");
+    fprintf(stderr, "usage: micro [--tsv] [--repeats N] [--most N] [WHAT...]\n"
+                    "  without WHAT: all but the last three, which take minutes and gigabytes\n");
     for (int i = 0; i < PARTS; i++)
         fprintf(stderr, "  %-10s %s\n", parts[i].word, parts[i].meaning);
     return 2;
@@ -58,10 +66,10 @@ int main(int argc, char **argv)
         else
             return usage();
     }
-    if (at == argc)
-        return usage();
     sample_begin();
     measure_head(&ruler);
+    for (int part = 0; at == argc && part < QUICK; part++)
+        parts[part].run(&ruler, most != 0 ? most : parts[part].most);
     for (; at < argc; at++) {
         int part = 0;
         while (part < PARTS && strcmp(parts[part].word, argv[at]) != 0)

@@ -1,6 +1,7 @@
 /* sample.c: everything about a message follows from its number. */
 #include "benchmarks/micro/sample.h"
 
+#include "consumer/hash.h"
 #include "schemas/arena.h"
 #include "schemas/channel_file.h"
 #include "statemachine/require.h"
@@ -104,6 +105,11 @@ struct event sample_event(enum sample_life life, uint64_t message, unsigned step
         .topic = text_of(step == 0 ? "message.sends" : "message.receipts"),
         .offset = (int64_t)message * 3 + step,
     };
+}
+
+uint64_t sample_hash(const void *bytes, size_t size, uint64_t seed)
+{
+    return hash_bytes(bytes, size, seed);
 }
 
 void sample_apply(struct task *task, const struct event *event, struct happening *happening)

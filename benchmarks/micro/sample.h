@@ -31,6 +31,9 @@ unsigned sample_steps(enum sample_life life, uint64_t message);
 struct event sample_event(enum sample_life life, uint64_t message, unsigned step,
                           uint8_t id[SAMPLE_ID_SIZE]);
 
+/* The hash that the program gives its stores. */
+uint64_t sample_hash(const void *bytes, size_t size, uint64_t seed);
+
 /* What the pump does with an event; nothing ever falls due in these lives. */
 void sample_apply(struct task *task, const struct event *event, struct happening *happening);
 
