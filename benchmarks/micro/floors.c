@@ -44,6 +44,7 @@ struct samples floor_miss(const struct ruler *ruler, size_t table_bytes)
     for (uint32_t i = 0; i < count; i++)
         *link_of(order[i]) = order[(i + 1) % count];
     free(order);
+    here = 0;
     samples = measure_each(ruler, TIMES, chase, NULL);
     free(lines);
     return samples;
