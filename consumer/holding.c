@@ -22,6 +22,7 @@ struct holding *holding_new(const struct config *config, const struct tables *ta
         holding->inlets[i].topic = config->input_topics.items[i];
         holding->inlets[i].topic_text =
             store_keep_text(holding->lane.task.store, text_of(holding->inlets[i].topic));
+        holding->inlets[i].decoded = memory_get(INLET_AHEAD * sizeof(struct decoded));
         holding->inlets[i].next = -1;
         holding->inlets[i].landed_next = -1;
     }
@@ -33,6 +34,7 @@ static void throw_batch(struct inlet *inlet)
     for (; inlet->at < inlet->count; inlet->at++)
         rd_kafka_message_destroy(inlet->batch[inlet->at]);
     inlet->at = inlet->count = 0;
+    inlet->decoded_from = inlet->decoded_to = 0;
     inlet->at_end = false;
     inlet->wait_since_ms = 0;
 }
@@ -42,6 +44,8 @@ void holding_free(struct holding **holding)
     if (*holding == NULL)
         return;
     holding_disconnect(*holding);
+    for (size_t i = 0; i < (*holding)->inlet_count; i++)
+        free((*holding)->inlets[i].decoded);
     lane_release(&(*holding)->lane);
     free(*holding);
     *holding = NULL;

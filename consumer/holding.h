@@ -12,7 +12,17 @@
 #include "consumer/partitioning.h"
 #include "consumer/restore.h"
 
-enum { INLET_BATCH = 1024 };
+enum {
+    INLET_BATCH = 1024,
+    INLET_AHEAD =
+        32, /* records that are decoded at once, so that what they need is fetched early */
+};
+
+/* A record that was decoded before its turn; it borrows from the message. */
+struct decoded {
+    struct incoming incoming;
+    struct event_buffer buffer;
+};
 
 struct inlet {
     const char *topic;
@@ -20,6 +30,8 @@ struct inlet {
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *batch[INLET_BATCH];
     size_t at, count;
+    struct decoded *decoded; /* INLET_AHEAD of them: batch[decoded_from] and on, to decoded_to */
+    size_t decoded_from, decoded_to;
     bool assigned; /* by the group, where its protocol is incremental */
     bool fetched;  /* and librdkafka was told so */
     int64_t next;  /* offset behind the last record taken */

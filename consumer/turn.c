@@ -61,7 +61,7 @@ static const rd_kafka_message_t *head(struct inside *inside, struct holding *hol
         if (inlet->at == inlet->count) {
             ssize_t count =
                 rd_kafka_consume_batch_queue(inlet->queue, 0, inlet->batch, INLET_BATCH);
-            inlet->at = 0;
+            inlet->at = inlet->decoded_from = inlet->decoded_to = 0;
             inlet->count = count > 0 ? (size_t)count : 0;
             if (inlet->count == 0)
                 return NULL;
@@ -195,12 +195,46 @@ static void decode(struct inside *inside, struct holding *holding, size_t input,
     incoming->detail = buffer->detail;
 }
 
+static bool has_timestamp(const rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+
+    return rd_kafka_message_timestamp(message, &type) >= 0 &&
+           type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+}
+
+/*
+ * Decodes the head and those behind it, and asks the memory for the records that they are about:
+ * while it looks for one, it finds the others. A record without a timestamp is given that of the
+ * one before it, so it is not decoded before its turn.
+ */
+static void decode_run(struct inside *inside, struct holding *holding, size_t input)
+{
+    struct inlet *inlet = &holding->inlets[input];
+    struct message_key keys[INLET_AHEAD];
+    size_t count = 0;
+
+    inlet->decoded_from = inlet->decoded_to = inlet->at;
+    while (inlet->decoded_to < inlet->count && inlet->decoded_to - inlet->at < INLET_AHEAD) {
+        const rd_kafka_message_t *message = inlet->batch[inlet->decoded_to];
+        struct decoded *decoded = &inlet->decoded[inlet->decoded_to - inlet->at];
+        if (inlet->decoded_to > inlet->at &&
+            (message->err != RD_KAFKA_RESP_ERR_NO_ERROR || !has_timestamp(message)))
+            break;
+        decode(inside, holding, input, message, &decoded->buffer, &decoded->incoming);
+        if (decoded->incoming.reason == REASON_NONE)
+            keys[count++] = (struct message_key){.id = decoded->incoming.event.id,
+                                                 .channel = decoded->incoming.event.channel};
+        inlet->decoded_to++;
+    }
+    task_expect(&holding->lane.task, keys, count);
+}
+
 /* One record, if there is one and the budget allows it. */
 static bool take_one(struct inside *inside, struct holding *holding)
 {
     int input = choose(inside, holding);
-    struct event_buffer buffer;
-    struct incoming incoming;
+    const struct incoming *incoming;
     struct inlet *inlet;
     rd_kafka_message_t *message;
 
@@ -209,8 +243,10 @@ static bool take_one(struct inside *inside, struct holding *holding)
     inlet = &holding->inlets[input];
     message = inlet->batch[inlet->at];
     emit_touch(inside, holding);
-    decode(inside, holding, (size_t)input, message, &buffer, &incoming);
-    if (!pump_take(&inside->pump, &holding->lane, &incoming))
+    if (inlet->at >= inlet->decoded_to)
+        decode_run(inside, holding, (size_t)input);
+    incoming = &inlet->decoded[inlet->at - inlet->decoded_from].incoming;
+    if (!pump_take(&inside->pump, &holding->lane, incoming))
         return false; /* deadlines used the budget up: the record waits for the next one */
     if (!inside->partitioners_told) {
         partitioning_sample(&inside->partitionings[input], message->key, message->key_len,
@@ -219,7 +255,7 @@ static bool take_one(struct inside *inside, struct holding *holding)
     }
     inlet->next = message->offset + 1;
     inlet->taken++;
-    if (!incoming_is_skewed(&inside->pump, &incoming)) {
+    if (!incoming_is_skewed(&inside->pump, incoming)) {
         inlet->quiet_since_ms = 0; /* a skewed record is no word about time: as if it were silent */
         inlet->end_asked_ms = 0;
     }
