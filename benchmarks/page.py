@@ -165,7 +165,7 @@ HEAD = """\
 # How fast it is
 
 Made by `benchmarks/compare` from [performance.tsv](performance.tsv), in which every figure of every
-run stands; nothing here is written by hand. To measure anew: `script/install bench`, and
+run stands; nothing here is written by hand. To measure anew: `script/install peer`, and
 `benchmarks/compare`, alone on the machine. `--quick` takes less than five minutes and is rougher;
 `--quick --against REV` sets the tree beside another revision of it.
 """
@@ -215,6 +215,9 @@ def compose(known, made):
             f"{said_setup('java')}, librdkafka {said_setup('librdkafka')}, "
             f"{said_setup('compiler')}. {said(float(said_setup('messages')))} messages, seed "
             f"{said_setup('seed')}, `{said_setup('command')}`."]
+    if float(said_setup("load_average") or 0) > float(said_setup("cpus") or 1) / 4:
+        out += ["", "**The machine was busy with other things when this began (load average "
+                f"{said_setup('load_average')}): no figure here is one to rely on.**"]
     out += section("Goals", "", markdown(goals(known),
                                          ["what", "goal", "found", "range", "reached"]))
     drained = rows_of(known, "drain", DRAIN)

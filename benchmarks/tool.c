@@ -94,9 +94,17 @@ int32_t tool_partitions(rd_kafka_t *client, const char *topic)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
+    int64_t until_ms = tool_wall_ms() + 10000;
     int32_t count;
 
-    tool_check(topic, rd_kafka_metadata(client, 0, handle, &metadata, 10000));
+    for (;;) { /* a topic that has just been made is not known at once */
+        tool_check(topic, rd_kafka_metadata(client, 0, handle, &metadata, 10000));
+        if (metadata->topics[0].err != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+            tool_wall_ms() > until_ms)
+            break;
+        rd_kafka_metadata_destroy(metadata);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
     tool_check(topic, metadata->topics[0].err);
     count = metadata->topics[0].partition_cnt;
     if (count < 1 || count > TOOL_PARTITIONS_MAX)
