@@ -143,6 +143,8 @@ def drain(session):
                     {"told_" + name.replace("-", "_"): value
                      for name, value in session.writes[workers].items()})
     for repeat, contender in in_turn(contenders, session.options.repeats):
+        if session.options.quick and repeat > 1 and isinstance(contender, Streams):
+            continue
         values = drain_once(session, contender)
         if values:
             session.add("drain", contender.name, repeat, values)
@@ -179,11 +181,16 @@ def settings_of(contender):
     return BESIDE[0] if isinstance(contender, Streams) else BESIDE[1]
 
 
+def rivals(session):
+    """Kafka Streams with each store; where it has to be quick, with the faster one."""
+    stores = ("mem",) if session.options.quick else ("mem", "rocksdb")
+    return [Streams(session.rig, store, 2) for store in stores]
+
+
 def latency(session):
     """From a message's last receipt to its outcome at a read_committed reader, at a steady rate."""
-    rig, seconds = session.rig, 20 if session.options.quick else 40
-    contenders = session.chosen([Upshot(rig, 1, session.program), Streams(rig, "mem", 2),
-                                 Streams(rig, "rocksdb", 2)])
+    rig, seconds = session.rig, 12 if session.options.quick else 24
+    contenders = session.chosen([Upshot(rig, 1, session.program), *rivals(session)])
     for repeat, contender in in_turn(contenders, session.options.few):
         session.serial += 1
         inputs = session.inputs(f"paced-{session.serial}")
@@ -255,7 +262,7 @@ def flight(session):
     contenders = session.chosen([
         Upshot(rig, 1, session.program, name="upshot-snapshot"),
         Upshot(rig, 1, session.program, name="upshot-kafka"),
-        Streams(rig, "mem", 2), Streams(rig, "rocksdb", 2)])
+        *([] if session.options.quick else rivals(session))])
     for contender in contenders:
         settings = list(settings_of(contender))
         with tempfile.TemporaryDirectory(dir=rig.home) as images:
@@ -305,13 +312,14 @@ def idle(session):
         session.add("idle", "upshot-1w", 0,
                     {"stripped_kib": os.stat(scratch + "/upshot").st_size / 1024})
     inputs = session.inputs("silent")
+    seconds = 5 if session.options.quick else 10
     for contender in session.chosen([Upshot(rig, 1, session.program), Streams(rig, "mem", 2)]):
         run = session.run(contender, inputs=inputs)
         run.start()
-        time.sleep(8)
+        time.sleep(seconds)
         before_us = cpu_us(run.process.pid)
-        time.sleep(10)
-        values = {"cpu_percent": (cpu_us(run.process.pid) - before_us) / 1e5,
+        time.sleep(seconds)
+        values = {"cpu_percent": (cpu_us(run.process.pid) - before_us) / 1e4 / seconds,
                   "rss_mb": run.status("VmRSS") / 1024}
         session.add("idle", contender.name, 1, values)
         say(f"{contender.name:10} idle: {values['cpu_percent']:.2f} % of a core, "
@@ -324,8 +332,7 @@ def start(session):
     """From nothing to the first outcome that a reader sees, with a backlog waiting."""
     rig = session.rig
     session.backlog()
-    contenders = session.chosen([Upshot(rig, 1, session.program), Streams(rig, "mem", 2),
-                                 Streams(rig, "rocksdb", 2)])
+    contenders = session.chosen([Upshot(rig, 1, session.program), *rivals(session)])
     for repeat, contender in in_turn(contenders, session.options.few + 1):
         run = session.run(contender, settings=settings_of(contender))
         ruler = subprocess.Popen([rig.tools / "ruler", "first", rig.bootstrap, "90", run.outcomes],
@@ -482,5 +489,7 @@ def against(session, other):
                 f"cpu={values['cpu_s_per_M']:.2f} s/M")
 
 
+# What --quick has no time for.
+LONG = ("scaling",)
 EVERY = {"drain": drain, "scaling": scaling, "latency": latency, "flight": flight, "idle": idle,
          "start": start, "overload": overload, "replay": replay, "restore": restore, "core": core}

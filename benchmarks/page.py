@@ -77,7 +77,7 @@ def table(known):
     if drained:
         lines += columns(drained, ["drain", *(head for _, head in DRAIN)]) + [""]
     for experiment, wanted in (("latency", LATENCY), ("flight", FLIGHT), ("start", START),
-                               ("scaling", SCALING), ("overload", OVERLOAD)):
+                               ("idle", IDLE), ("scaling", SCALING), ("overload", OVERLOAD)):
         rows = rows_of(known, experiment, wanted)
         if rows:
             lines += columns(rows, [experiment, *(head for _, head in wanted)]) + [""]
@@ -90,6 +90,7 @@ LATENCY = (("p50", "p50 ms"), ("p90", "p90"), ("p99", "p99"), ("p99.9", "p99.9")
 FLIGHT = (("first_record_s", "first record s"), ("first_commit_s", "first commit s"),
           ("rss_mb", "RSS MiB"))
 START = (("first_outcome_s", "first outcome s"),)
+IDLE = (("rss_mb", "RSS MiB"), ("cpu_percent", "% of a core"), ("stripped_kib", "binary KiB"))
 SCALING = (("rate", "events/s"), ("cpu_s_per_M", "CPU s/M"), ("cpu_s_per_M_warm", "warm"))
 OVERLOAD = (("load_rate", "events/s in"), ("lag_max", "greatest lag"),
             ("rss_before_mb", "RSS before MiB"), ("rss_max_mb", "greatest"),
@@ -244,6 +245,7 @@ def compose(known, made):
              "all these messages."),
             ("start", "Start", START,
              "From nothing, a backlog waiting, to the first outcome that a reader sees."),
+            ("idle", "Idle", IDLE, "Joined, and nothing to do. The binary is stripped."),
             ("overload", "More than it can do", OVERLOAD,
              "A flood of events about the same few messages, so that no state grows, while the "
              "stage gets only what CPU others leave; then all of it.")):

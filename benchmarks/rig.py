@@ -1,7 +1,8 @@
 """The rig: a Kafka of its own, contenders that are started and stopped, and a ruler beside them.
 
 Nothing is asked of a contender but that its consumer group bears the name it is given. What it
-costs is seen from outside (ruler.c): committed offsets, CPU time and memory, of it and of the broker.
+costs is seen from outside (ruler.c): committed offsets, CPU time and memory, of it and of the
+broker.
 """
 import os
 import pathlib
@@ -31,12 +32,12 @@ def say(*words):
     print(time.strftime("%H:%M:%S"), *words, file=sys.stderr, flush=True)
 
 
-def build(source, into, targets):
+def build(source, into, targets, *more):
     """One revision of the project, as users get it; says where the binary is."""
     if not (into / "build.ninja").exists():
         subprocess.run(["cmake", "-S", source, "-B", into, "-G", "Ninja",
                         "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                        "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON"],
+                        "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON", *more],
                        check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", into, "--target", *targets], check=True,
                    stdout=subprocess.DEVNULL)
