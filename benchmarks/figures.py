@@ -111,7 +111,8 @@ class Figures:
         self.texts = {}
         self.contenders = collections.defaultdict(list)
         for row in rows:
-            value = number(str(row.value))
+            # A revision may look like a number, and is none.
+            value = None if row.experiment == "setup" else number(str(row.value))
             if value is None:
                 self.texts[row.experiment, row.contender, row.figure] = row.value
             else:

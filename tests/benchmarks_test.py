@@ -75,6 +75,8 @@ class Rows(unittest.TestCase):
             back = figures.read_rows(path)
         self.assertEqual([one.value for one in back], ["123457", "a b", "3000000"])
         self.assertEqual(figures.Figures(back).text("setup", "-", "cpu"), "a b")
+        revision = figures.Figures([row("setup", "-", 0, "revision", "123456e789")])
+        self.assertEqual(revision.text("setup", "-", "revision"), "123456e789")
 
     def test_a_broken_file_is_refused_with_its_line(self):
         for text, says in (("", "first line"), ("a\tb\n", "first line"),
