@@ -467,7 +467,8 @@ def core(session):
         for cells in lines[1:]:
             known = dict(zip(lines[0], cells))
             session.add("core", known["name"], 1, {name: float(known[name]) for name in
-                                                   ("ns", "bytes", "floor_ns")})
+                                                   ("ns", "bytes", "floor_ns")
+                                                   if float(known[name]) > 0})
 
 
 # Two revisions ------------------------------------------------------------------------------------

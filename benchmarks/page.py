@@ -188,10 +188,10 @@ will differ; ratios nearly do not, and goals are ratios wherever that was possib
   for a loop that waits for its own commits.
 - **Kafka Streams** (`benchmarks/kafka-streams`): the same job in Java, exactly_once_v2.
 - **The ruler** (`benchmarks/ruler.c`) asks the broker for the group's committed offsets, and Linux
-  for the CPU time and memory of contender and broker. What is not committed does not count. *Whole*
-  is from the first commit to the last, *warm* between half and 97 % of the backlog, which is what a
-  JVM has after a while. *Start* is until the first record, where the contender says so, else the
-  first commit.
+  for the CPU time and memory of contender and broker. What is not committed does not count.
+  *events/s* is from the first commit to the last, *CPU s/M* from the process's start, per million
+  events; *warm* is between half and 97 % of the backlog, where a JVM has compiled. *Start* is until
+  the first record, where the contender says so, else the first commit.
 - Repeats are interleaved, every other round backwards. A figure is the median of them; ratios are
   taken in each round and then their median, with the range beside it.
 """
