@@ -219,6 +219,9 @@ def compose(known, made):
     if float(said_setup("load_average") or 0) > float(said_setup("cpus") or 1) / 4:
         out += ["", "**The machine was busy with other things when this began (load average "
                 f"{said_setup('load_average')}): no figure here is one to rely on.**"]
+    if not said_setup("minutes"):
+        out += ["", "**It was ended before its end: what comes last is missing or has fewer "
+                "repeats.**"]
     out += section("Goals", "", markdown(goals(known),
                                          ["what", "goal", "found", "range", "reached"]))
     drained = rows_of(known, "drain", DRAIN)
