@@ -71,6 +71,24 @@ static uint64_t bit(size_t status)
     return UINT64_C(1) << status;
 }
 
+/* Where a look for a name begins; at least one byte. Three letters tell statuses well apart. */
+static size_t name_slot(const uint8_t *name, size_t size)
+{
+    return (size + name[0] * (size_t)7 + name[size / 2] * (size_t)31 +
+            name[size - 1] * (size_t)61) %
+           NAME_SLOTS;
+}
+
+static void compile_name(struct table *table, size_t i)
+{
+    const struct status *status = &table->statuses[i];
+    size_t slot = name_slot((const uint8_t *)status->name, status->name_size);
+
+    while (table->by_name[slot] != 0)
+        slot = (slot + 1) % NAME_SLOTS;
+    table->by_name[slot] = (uint8_t)(i + 1);
+}
+
 static void compile_status(struct status *status, const struct draft_status *draft)
 {
     size_t size = strlen(draft->name);
@@ -157,6 +175,8 @@ struct table *table_new(const struct draft *draft)
     for (size_t i = 0; i < draft->count; i++)
         compile_status(&table->statuses[i], &draft->statuses[i]);
     for (size_t i = 0; i < draft->count; i++)
+        compile_name(table, i);
+    for (size_t i = 0; i < draft->count; i++)
         table->statuses[i].then = compile_then(table, &draft->statuses[i]);
     compile_cells(table);
     return table;
@@ -179,10 +199,15 @@ void table_free(struct table **table)
 
 uint8_t table_find_status(const struct table *table, const uint8_t *name, size_t size)
 {
-    for (size_t i = 0; i < table->count; i++)
+    if (size == 0)
+        return STATUS_NONE;
+    for (size_t slot = name_slot(name, size); table->by_name[slot] != 0;
+         slot = (slot + 1) % NAME_SLOTS) {
+        uint8_t i = (uint8_t)(table->by_name[slot] - 1);
         if (table->statuses[i].name_size == size &&
             memcmp(table->statuses[i].name, name, size) == 0)
-            return (uint8_t)i;
+            return i;
+    }
     return STATUS_NONE;
 }
 

@@ -97,6 +97,8 @@ struct cell {
     uint8_t arrival; /* enum arrival */
 };
 
+enum { NAME_SLOTS = 256 }; /* four times STATUSES_MAX: a look finds it at once, nearly always */
+
 struct table {
     char channel[CHANNEL_NAME_MAX + 1];
     uint8_t channel_size;
@@ -109,6 +111,7 @@ struct table {
     int64_t initial_settle_after_ms;
     enum outcome initial_outcome;
     struct status statuses[STATUSES_MAX];
+    uint8_t by_name[NAME_SLOTS]; /* open addressing: index + 1, 0 where there is none */
     /* Row 0: no state yet; row s + 1: state s. */
     struct cell cells[STATUSES_MAX + 1][STATUSES_MAX];
     /* Names that older states hold and this table lost: seen[] index count + i. */
