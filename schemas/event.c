@@ -38,19 +38,40 @@ static const struct {
 #undef FIELD
 };
 
+/* A set of fields. */
+typedef unsigned fields_set;
+
+static fields_set only(enum field field)
+{
+    return 1U << field;
+}
+
+/* The first field of a set that is not empty. */
+static enum field first_of(fields_set set)
+{
+    return (enum field)__builtin_ctz(set);
+}
+
 /* The members that are read, as the text has them. */
 struct members {
     struct json_member rows[FIELD_COUNT];
-    bool given[FIELD_COUNT];
-    bool twice[FIELD_COUNT];
+    fields_set given;
+    fields_set twice;
 };
 
+static bool is_given(const struct members *members, enum field field)
+{
+    return (members->given & only(field)) != 0;
+}
+
+/* No two names have both their size and their first letter in common. */
 static enum field field_of(const struct json_member *member)
 {
     for (enum field i = 0; i < FIELD_COUNT; i++) {
         if (member->name_escaped
                 ? json_name_is(member, fields[i].name)
                 : member->name.size == fields[i].size &&
+                      member->name.bytes[0] == (uint8_t)fields[i].name[0] &&
                       memcmp(member->name.bytes, fields[i].name, fields[i].size) == 0)
             return i;
     }
@@ -62,18 +83,17 @@ static bool read_members(struct json_object *object, struct members *members)
 {
     struct json_member member;
 
-    memset(members->given, 0, sizeof(members->given));
-    memset(members->twice, 0, sizeof(members->twice));
+    members->given = members->twice = 0;
     while (json_next(object, &member)) {
         enum field field = field_of(&member);
 
         if (field == UNREAD)
             continue;
-        if (members->given[field])
-            members->twice[field] = true;
+        if (is_given(members, field))
+            members->twice |= only(field);
         else
             members->rows[field] = member;
-        members->given[field] = true;
+        members->given |= only(field);
     }
     return object->error == NULL;
 }
@@ -157,25 +177,21 @@ struct reading {
 /* What holds for every field alike: given once, nothing unkeepable in it, of its type. */
 static enum reason check_shapes(const struct members *members, struct event_buffer *buffer)
 {
-    for (enum field i = 0; i < FIELD_COUNT; i++)
-        if (members->twice[i])
-            return bad_field(buffer, i, "is given twice");
+    fields_set needed = only(TYPE) | only(MESSAGE_ID) | only(CHANNEL);
+    fields_set missing = needed & ~members->given;
 
-    for (enum field i = 0; i < FIELD_COUNT; i++) {
+    if (members->twice != 0)
+        return bad_field(buffer, first_of(members->twice), "is given twice");
+    for (fields_set left = members->given; left != 0; left &= left - 1) {
+        enum field i = first_of(left);
         const struct json_member *member = &members->rows[i];
 
-        if (!members->given[i])
-            continue;
         if (i == ATTRIBUTES ? member->kind != JSON_OBJECT : i != AT && member->kind != JSON_STRING)
             return bad_field(buffer, i, i == ATTRIBUTES ? "is not an object" : "is not a string");
         if (member->unkeepable)
             return bad_field(buffer, i, "has a NUL or a lone surrogate");
     }
-
-    for (enum field i = TYPE; i <= CHANNEL; i++)
-        if (!members->given[i])
-            return bad_field(buffer, i, "is missing");
-    return REASON_NONE;
+    return missing != 0 ? bad_field(buffer, first_of(missing), "is missing") : REASON_NONE;
 }
 
 static enum reason read_strings(const struct members *members, struct event_buffer *buffer,
@@ -190,7 +206,7 @@ static enum reason read_strings(const struct members *members, struct event_buff
     };
 
     for (enum field i = 0; i < FIELD_COUNT; i++)
-        if (texts[i] != NULL && members->given[i] && !string_of(&members->rows[i], texts[i]))
+        if (texts[i] != NULL && is_given(members, i) && !string_of(&members->rows[i], texts[i]))
             return bad_field(buffer, i, "could not be decoded");
     return REASON_NONE;
 }
@@ -213,11 +229,11 @@ static enum reason check_fields(const struct members *members, struct event_buff
     if (reading->id.size > MESSAGE_ID_MAX)
         return bad_field(buffer, MESSAGE_ID, "is longer than 128 bytes");
     event->id = keep(&members->rows[MESSAGE_ID], reading->id, buffer->id);
-    if (!event->is_send && !members->given[STATUS])
+    if (!event->is_send && !is_given(members, STATUS))
         return bad_field(buffer, STATUS, "is missing");
-    if (members->given[AT] && !at_of(&members->rows[AT], &event->at_ms))
+    if (is_given(members, AT) && !at_of(&members->rows[AT], &event->at_ms))
         return bad_field(buffer, AT, "is not a time (RFC 3339, or epoch milliseconds)");
-    if (members->given[ATTRIBUTES] && members->rows[ATTRIBUTES].value.size > ATTRIBUTES_MAX)
+    if (is_given(members, ATTRIBUTES) && members->rows[ATTRIBUTES].value.size > ATTRIBUTES_MAX)
         return bad_field(buffer, ATTRIBUTES, "is larger than 1024 bytes");
     return REASON_NONE;
 }
@@ -252,7 +268,7 @@ static enum reason find_names(const struct tables *tables, const struct members 
     if (table == NULL)
         return unknown_word(buffer, REASON_UNKNOWN_CHANNEL, "channel", reading->channel);
     event->channel = table->index;
-    if (!members->given[STATUS])
+    if (!is_given(members, STATUS))
         return REASON_NONE;
     event->status = table_find_status(table, reading->status.bytes, reading->status.size);
     if (event->status == STATUS_NONE)
@@ -269,7 +285,7 @@ static void take_carried(const struct members *members, const struct reading *re
         reason.size = (uint32_t)utf8_cut(reason.bytes, reason.size, REASON_MAX);
         event->reason = keep(&members->rows[REASON], reason, buffer->reason);
     }
-    if (event->is_send && members->given[ATTRIBUTES])
+    if (event->is_send && is_given(members, ATTRIBUTES))
         event->attributes = (struct text){.bytes = members->rows[ATTRIBUTES].value.bytes,
                                           .size = (uint32_t)members->rows[ATTRIBUTES].value.size};
 }
@@ -340,7 +356,8 @@ bool event_peek_at(const uint8_t *value, size_t size, int64_t *at_ms)
     if (size > UINT32_MAX)
         return false;
     json_begin(&object, value, size);
-    if (!read_members(&object, &members) || !members.given[AT] || members.twice[AT])
+    if (!read_members(&object, &members) || !is_given(&members, AT) ||
+        (members.twice & only(AT)) != 0)
         return false;
     arena_open();
     valid = at_of(&members.rows[AT], &found);

@@ -188,14 +188,13 @@ static const uint8_t *scan_escape(struct json_object *object, const uint8_t *at,
     return at;
 }
 
-/* Behind the opening quote; returns what is behind the closing one. */
-static const uint8_t *scan_string(struct json_object *object, const uint8_t *at,
-                                  struct string_facts *facts)
+/* On the first byte of a string that is not plain ASCII; returns what is behind its end. */
+static const uint8_t *scan_unusual(struct json_object *object, const uint8_t *at,
+                                   struct string_facts *facts)
 {
     const uint8_t *end = object->end;
 
-    for (;;) {
-        at = skip_plain(at, end);
+    for (;; at = skip_plain(at, end)) {
         if (at == end)
             return fail(object, at, "a string does not end");
         switch (classes[*at]) {
@@ -216,6 +215,14 @@ static const uint8_t *scan_string(struct json_object *object, const uint8_t *at,
         }
         }
     }
+}
+
+/* Behind the opening quote; returns what is behind the closing one. */
+static inline const uint8_t *scan_string(struct json_object *object, const uint8_t *at,
+                                         struct string_facts *facts)
+{
+    at = skip_plain(at, object->end);
+    return at < object->end && *at == '"' ? at + 1 : scan_unusual(object, at, facts);
 }
 
 /* ---- the other values --------------------------------------------------------------------- */
