@@ -28,7 +28,8 @@ struct block {
 enum {
     BLOCK_HEAD = offsetof(struct block, bytes),
     LANDED = 0,
-    EXPECTED_MAX = 32, /* more waits at once than any memory has */
+    EXPECTED_MAX = 32,  /* more waits at once than any memory has */
+    EXPECTED_AHEAD = 8, /* in a walk over what is near: its waits are short */
 };
 
 _Static_assert(BLOCK_HEAD + MESSAGE_ID_MAX + PACKED_MAX <= SLAB_BLOCK_MAX, "any record fits");
@@ -294,6 +295,19 @@ void store_seal(struct store *store)
     store->open = store->open == store->journals ? store->journals + 1 : store->journals;
 }
 
+/* What landing a change will look at: it was hot when the change was made, which is long ago. */
+static void journal_expect(const struct store *store, const struct journal *journal, size_t i)
+{
+    const struct change *change;
+
+    if (i >= journal->count)
+        return;
+    change = &journal->changes[i];
+    index_expect(&store->index, change->hash);
+    if (change->old != 0)
+        block_expect(block_at(store, change->old));
+}
+
 void store_land(struct store *store)
 {
     struct journal *landing = store->sealed != NULL ? store->sealed : store->open;
@@ -301,6 +315,7 @@ void store_land(struct store *store)
     for (size_t i = 0; i < landing->count; i++) {
         const struct change *change = &landing->changes[i];
         uint32_t handle = find(store, journal_key(landing, change), change->hash);
+        journal_expect(store, landing, i + EXPECTED_AHEAD);
         if (handle != 0 && block_at(store, handle)->layer == landing->layer)
             block_at(store, handle)->layer = LANDED;
         if (change->old != 0)
@@ -364,8 +379,7 @@ static void put_beside(struct store *store, struct message_key key, struct place
 
     journal_add(store->open, key, place.hash, place.handle, timers_deadline(&store->timers, timer));
     index_replace(&store->index, place.hash, place.handle, handle);
-    timers_rename(&store->timers, timer, handle);
-    timers_move(&store->timers, timer, wake_ms);
+    timers_hand_over(&store->timers, timer, handle, wake_ms);
 }
 
 /* The open layer's own block, written once more; into another one where the size needs it. */
@@ -378,13 +392,13 @@ static void put_again(struct store *store, struct message_key key, struct place 
     if (slab_fits(&store->slab, place.handle, BLOCK_HEAD + key.id.size + size)) {
         block_drop_texts(store, block);
         memcpy(block->bytes + key.id.size, packed, size);
+        timers_move(&store->timers, timer, wake_ms);
     } else {
         uint32_t handle = block_new(store, key, packed, size);
         index_replace(&store->index, place.hash, place.handle, handle);
-        timers_rename(&store->timers, timer, handle);
+        timers_hand_over(&store->timers, timer, handle, wake_ms);
         block_free(store, place.handle);
     }
-    timers_move(&store->timers, timer, wake_ms);
 }
 
 /* The record's bytes, which hold one use of each of its texts. */
@@ -485,8 +499,7 @@ void store_put_landed(struct store *store, struct message_key key, const struct 
     }
     timer = block_at(store, before)->timer;
     index_replace(&store->index, hash, before, handle);
-    timers_rename(&store->timers, timer, handle);
-    timers_move(&store->timers, timer, wake_ms);
+    timers_hand_over(&store->timers, timer, handle, wake_ms);
     block_free(store, before);
 }
 

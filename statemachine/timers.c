@@ -142,11 +142,10 @@ void timers_cancel(struct timers *timers, uint32_t place)
         free(timers->chunks[--timers->chunk_count]);
 }
 
-void timers_rename(struct timers *timers, uint32_t place, uint32_t handle)
+void timers_hand_over(struct timers *timers, uint32_t place, uint32_t handle, int64_t deadline_ms)
 {
     require(place >= 1 && place <= timers->count);
-    entry_set(timers, place,
-              (struct entry){.deadline_ms = entry_at(timers, place).deadline_ms, .handle = handle});
+    sift(timers, place, (struct entry){.deadline_ms = deadline_ms, .handle = handle});
 }
 
 uint32_t timers_handle(const struct timers *timers, uint32_t place)

@@ -33,8 +33,8 @@ void timers_add(struct timers *timers, int64_t deadline_ms, uint32_t handle);
 void timers_move(struct timers *timers, uint32_t place, int64_t deadline_ms);
 void timers_cancel(struct timers *timers, uint32_t place);
 
-/* The same entry under another handle. */
-void timers_rename(struct timers *timers, uint32_t place, uint32_t handle);
+/* Another handle takes over the entry, with another deadline; of the one before nothing is told. */
+void timers_hand_over(struct timers *timers, uint32_t place, uint32_t handle, int64_t deadline_ms);
 
 uint32_t timers_handle(const struct timers *timers, uint32_t place);
 int64_t timers_deadline(const struct timers *timers, uint32_t place);

@@ -144,13 +144,14 @@ static void change(struct random *random)
     default:
         if (owner.places[other] != 0)
             break;
-        /* A new block for the same message: another handle, the same key and deadline. */
+        /* A new block for the same message: another handle, the same key, often another deadline. */
         key = owner.keys[other];
         owner.keys[other] = owner.keys[handle];
         owner.keys[handle] = key;
-        owner.deadlines[other] = owner.deadlines[handle];
-        timers_rename(&timers, place, other);
-        assert_int_equal(owner.places[other], place);
+        owner.deadlines[other] =
+            random_below(random, 2) == 0 ? owner.deadlines[handle] : some_deadline(random);
+        timers_hand_over(&timers, place, other, owner.deadlines[other]);
+        assert_int_equal(timers_handle(&timers, owner.places[other]), other);
         owner.places[handle] = 0;
     }
 }
