@@ -127,6 +127,38 @@ static void lines_are_what_is_between_newlines(void **state)
     }
 }
 
+/* One that is waited for, then those at hand: the same lines, and all of them still there. */
+static void lines_at_hand_leave_those_before_where_they_are(void **state)
+{
+    static const size_t reads[] = {SIZE_MAX, 1, 5, 9};
+    static const char bytes[] = "one\ntwo\n\nthree and more\nfour\nthe end";
+    static const char *const expected[] = {"one", "two", "", "three and more", "four", "the end"};
+
+    (void)state;
+    for (size_t r = 0; r < COUNT(reads); r++) {
+        struct lines lines;
+        struct line held[COUNT(expected)];
+        size_t done = 0, count = 0;
+        quiet_reads(NULL);
+        read_most = reads[r];
+        open_bytes(&lines, bytes, strlen(bytes));
+        for (; lines_next(&lines, &held[0]); done += count) {
+            for (count = 1; lines_next_at_hand(&lines, &held[count]); count++)
+                assert_in_range(done + count, 1, COUNT(expected) - 2); /* the last has no end */
+            for (size_t i = 0; i < count; i++) {
+                assert_int_equal(held[i].size, strlen(expected[done + i]));
+                assert_int_equal(held[i].full_size, held[i].size);
+                assert_memory_equal(held[i].bytes, expected[done + i], held[i].size);
+            }
+            assert_int_equal(lines.number, done + count);
+        }
+        assert_int_equal(done, COUNT(expected));
+        if (reads[r] == SIZE_MAX)
+            assert_int_equal(count, 1); /* the end came by itself */
+        lines_close(&lines);
+    }
+}
+
 /* Standard input, as a pipe that gives a byte at a time. */
 static void a_pipe_may_drip(void **state)
 {
@@ -307,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(lines_are_what_is_between_newlines, quiet_reads),
+        cmocka_unit_test_setup(lines_at_hand_leave_those_before_where_they_are, quiet_reads),
         cmocka_unit_test_setup(a_pipe_may_drip, quiet_reads),
         cmocka_unit_test_setup(many_lines_come_out_whole, quiet_reads),
         cmocka_unit_test_setup(a_line_over_the_bound_is_cut_and_says_its_size, quiet_reads),

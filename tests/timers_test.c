@@ -144,7 +144,7 @@ static void change(struct random *random)
     default:
         if (owner.places[other] != 0)
             break;
-        /* A new block for the same message: another handle, the same key, often another deadline. */
+        /* A new block for the same message: another handle, the same key, often a new deadline. */
         key = owner.keys[other];
         owner.keys[other] = owner.keys[handle];
         owner.keys[handle] = key;
