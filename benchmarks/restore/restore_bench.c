@@ -109,7 +109,8 @@ static void commit(rd_kafka_t *producer, uint64_t transaction)
 static void fill(const char *topic, uint64_t records)
 {
     static struct control control;
-    rd_kafka_t *producer = kafka_producer(&config, "restore-bench", 1000000, NULL, NULL);
+    rd_kafka_t *producer =
+        kafka_producer(&config, "restore-bench", 1000000, false, NULL, NULL, kafka_tell_error);
     const struct table *table = tables_find(&tables, (const uint8_t *)"sms", 3);
     struct buffer key = {0}, value = {0};
     int64_t start_ms = clock_monotonic_ms();
@@ -124,8 +125,8 @@ static void fill(const char *topic, uint64_t records)
             char id[40], attributes[64];
             struct record record = record_number(table, i, attributes, sizeof(attributes));
             uint64_t noise = hash_bytes(&i, sizeof(i), 1);
-            snprintf(id, sizeof(id), "%016" PRIx64 "-%04x-%014" PRIx64, noise,
-                     (unsigned)i & 0xffff, i);
+            snprintf(id, sizeof(id), "%016" PRIx64 "-%04x-%014" PRIx64, noise, (unsigned)i & 0xffff,
+                     i);
             buffer_clear(&key);
             buffer_clear(&value);
             state_key_message(&key, table, text_of(id));
@@ -159,13 +160,14 @@ static int64_t thread_ms(void)
     return (int64_t)spent.tv_sec * 1000 + spent.tv_nsec / 1000000;
 }
 
-static void tell(const char *what, uint64_t records, uint64_t bytes, int64_t start_ms)
+static void tell(const char *what, uint64_t records, uint64_t bytes, int64_t start_ms,
+                 int64_t spent_ms)
 {
     int64_t took_ms = clock_monotonic_ms() - start_ms;
 
     printf("%s records=%" PRIu64 " bytes=%" PRIu64 " took_ms=%" PRId64 " thread_ms=%" PRId64
            " records_per_s=%.0f\n",
-           what, records, bytes, took_ms, thread_ms(),
+           what, records, bytes, took_ms, thread_ms() - spent_ms,
            (double)records * 1000 / (double)(took_ms > 0 ? took_ms : 1));
 }
 
@@ -175,7 +177,7 @@ static void read_bare(const char *topic, int64_t high)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     static rd_kafka_message_t *batch[BATCH];
     uint64_t records = 0, bytes = 0;
-    int64_t start_ms = clock_monotonic_ms(), next = 0;
+    int64_t start_ms = clock_monotonic_ms(), next = 0, spent_ms = thread_ms();
     rd_kafka_queue_t *queue;
 
     require(reader != NULL);
@@ -195,22 +197,46 @@ static void read_bare(const char *topic, int64_t high)
             rd_kafka_message_destroy(batch[i]);
         }
     }
-    tell("bare_read", records, bytes, start_ms);
+    tell("bare_read", records, bytes, start_ms, spent_ms);
     rd_kafka_queue_destroy(queue);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(reader);
 }
 
+/* The number of the last transaction, as a stage would find it in the committed offsets. */
+static uint64_t last_transaction(rd_kafka_t *client)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *row =
+        rd_kafka_topic_partition_list_add(list, config.input_topics.items[0], 0);
+    uint64_t number = 0;
+
+    if (rd_kafka_committed(client, list, WAIT_MS) == 0 && row->metadata_size > 0)
+        number = strtoull(row->metadata, NULL, 10);
+    rd_kafka_topic_partition_list_destroy(list);
+    return number;
+}
+
 static void read_restore(const char *topic, rd_kafka_t *client)
 {
+    struct snapshot_place place = {.dir = config.state_dir,
+                                   .app_id = config.app_id,
+                                   .state_topic = topic,
+                                   .cluster = "",
+                                   .partitions = 1,
+                                   .most_age_ms = INT64_MAX,
+                                   .tables = &tables};
     struct restore restore;
     static struct restore_job job;
     static struct lane lane;
-    int64_t start_ms = clock_monotonic_ms(), longest_ms = 0;
+    uint64_t transaction = last_transaction(client);
+    int64_t start_ms = clock_monotonic_ms(), longest_ms = 0, spent_ms = thread_ms();
 
     lane_init(&lane, 0, &tables, config.input_topics.count, hash_seed());
     restore_init(&restore, &config, &tables, topic, false);
-    restore_add(&restore, &job, &lane, client, 0);
+    if (config.state_dir[0] != 0)
+        restore_use_snapshots(&restore, &place);
+    restore_add(&restore, &job, &lane, client, transaction);
     while (!job.done) {
         int64_t before_ms = clock_monotonic_ms(), took_ms;
         if (restore_poll(&restore, 5, clock_wall_ms()) != RESTORE_GOING)
@@ -218,8 +244,9 @@ static void read_restore(const char *topic, rd_kafka_t *client)
         took_ms = clock_monotonic_ms() - before_ms;
         longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
     }
-    tell("restore", job.records, job.bytes, start_ms);
-    printf("longest_poll_ms=%" PRId64 "\n", longest_ms);
+    tell(job.image_records > 0 ? "restore_snapshot" : "restore", job.records + job.image_records,
+         job.bytes + job.image_bytes, start_ms, spent_ms);
+    printf("longest_poll_ms=%" PRId64 " live=%zu\n", longest_ms, store_count(lane.task.store));
     restore_drop(&restore, &job);
     restore_release(&restore);
     lane_release(&lane);
