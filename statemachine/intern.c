@@ -71,27 +71,55 @@ static uint32_t row_get(struct intern *intern)
     return intern->row_count++;
 }
 
-struct text intern_hold(struct intern *intern, struct text text)
+static uint32_t find_or_add(struct intern *intern, struct text text)
 {
     struct wanted wanted = {.intern = intern, .text = text};
+    uint64_t hash = intern->hash(text.bytes, text.size, intern->seed);
+    uint32_t ref = index_find(&intern->index, hash, matches, &wanted);
     struct interned *row;
-    uint64_t hash;
 
+    if (ref != 0)
+        return ref;
+    row = memory_get(sizeof(*row) + text.size);
+    row->uses = 0;
+    row->size = text.size;
+    memcpy(row->bytes, text.bytes, text.size);
+    ref = row_get(intern);
+    intern->rows[ref] = row;
+    intern->bytes += sizeof(*row) + text.size;
+    index_insert(&intern->index, hash, ref);
+    return ref;
+}
+
+/* By its last bytes, in which texts of one form differ; whoever wants them all to meet can. */
+static size_t recent_place(struct text text)
+{
+    uint32_t last = 0;
+
+    memcpy(&last, text.size < 6 ? text.bytes : text.bytes + text.size - 6,
+           text.size < sizeof(last) ? text.size : sizeof(last));
+    return (last * UINT32_C(0x9e3779b1) + text.size * UINT32_C(0x85ebca6b)) >>
+           (32 - INTERN_RECENT_BITS);
+}
+
+/* A ref may stand for another text by now, or for none: so it is compared. */
+static bool is_recent(const struct intern *intern, uint32_t ref, struct text text)
+{
+    const struct interned *row = ref == 0 ? NULL : intern->rows[ref];
+
+    return row != NULL && !spare_is(row) && row->size == text.size &&
+           memcmp(row->bytes, text.bytes, text.size) == 0;
+}
+
+struct text intern_hold(struct intern *intern, struct text text)
+{
     if (text.size == 0)
         return (struct text){0};
     if (text.ref == 0) {
-        hash = intern->hash(text.bytes, text.size, intern->seed);
-        text.ref = index_find(&intern->index, hash, matches, &wanted);
-        if (text.ref == 0) {
-            row = memory_get(sizeof(*row) + text.size);
-            row->uses = 0;
-            row->size = text.size;
-            memcpy(row->bytes, text.bytes, text.size);
-            text.ref = row_get(intern);
-            intern->rows[text.ref] = row;
-            intern->bytes += sizeof(*row) + text.size;
-            index_insert(&intern->index, hash, text.ref);
-        }
+        uint32_t *recent = &intern->recent[recent_place(text)];
+        if (!is_recent(intern, *recent, text))
+            *recent = find_or_add(intern, text);
+        text.ref = *recent;
     }
     intern->rows[text.ref]->uses++;
     return intern_text(intern, text.ref);

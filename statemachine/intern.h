@@ -15,6 +15,8 @@ typedef uint64_t hash_fn(const void *bytes, size_t size, uint64_t seed);
 
 struct interned;
 
+enum { INTERN_RECENT_BITS = 10 }; /* 4 KiB: more campaigns than send at one time */
+
 struct intern {
     struct index index;
     struct interned **rows; /* by ref, from 1 */
@@ -24,6 +26,8 @@ struct intern {
     hash_fn *hash;
     uint64_t seed;
     size_t bytes;
+    /* Refs: what was looked up is most often looked up again. */
+    uint32_t recent[1 << INTERN_RECENT_BITS];
 };
 
 void intern_init(struct intern *intern, hash_fn *hash, uint64_t seed);
