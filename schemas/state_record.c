@@ -11,6 +11,7 @@
 #include "schemas/pen.h"
 #include "statemachine/require.h"
 
+#include <endian.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -234,7 +235,33 @@ static uint64_t take_word64(struct reader *in)
     return value;
 }
 
-static uint64_t take_varint(struct reader *in)
+/*
+ * Eight bytes at once, where there are so many (a checksum follows the body, but is not counted
+ * on): the last one is the first without its top bit, and then seven bits each move together.
+ */
+static bool take_eight(struct reader *in, uint64_t *value)
+{
+    uint64_t word, ends;
+    unsigned size;
+
+    if (in->end - in->at < 8)
+        return false;
+    memcpy(&word, in->at, sizeof(word));
+    word = le64toh(word);
+    ends = ~word & UINT64_C(0x8080808080808080);
+    if (ends == 0)
+        return false; /* longer than that */
+    size = (unsigned)__builtin_ctzll(ends) / 8 + 1;
+    word &= UINT64_C(0x7f7f7f7f7f7f7f7f) >> (64 - 8 * size);
+    word = (word & UINT64_C(0x007f007f007f007f)) | (word & UINT64_C(0x7f007f007f007f00)) >> 1;
+    word = (word & UINT64_C(0x00003fff00003fff)) | (word & UINT64_C(0x3fff00003fff0000)) >> 2;
+    word = (word & UINT64_C(0x000000000fffffff)) | (word & UINT64_C(0x0fffffff00000000)) >> 4;
+    in->at += size;
+    *value = word;
+    return true;
+}
+
+static __attribute__((noinline)) uint64_t take_slow_varint(struct reader *in)
 {
     uint64_t value = 0;
 
@@ -248,7 +275,17 @@ static uint64_t take_varint(struct reader *in)
     return 0;
 }
 
-static int64_t take_zigzag(struct reader *in)
+/* Most are sizes and small numbers: one byte. */
+static inline uint64_t take_varint(struct reader *in)
+{
+    uint64_t value;
+
+    if (in->at != in->end && *in->at < 0x80)
+        return *in->at++;
+    return take_eight(in, &value) ? value : take_slow_varint(in);
+}
+
+static inline int64_t take_zigzag(struct reader *in)
 {
     uint64_t value = take_varint(in);
 
@@ -256,7 +293,7 @@ static int64_t take_zigzag(struct reader *in)
 }
 
 /* A time within what this program can have written: sums with durations cannot overflow. */
-static int64_t take_time(struct reader *in, int64_t base_ms)
+static inline int64_t take_time(struct reader *in, int64_t base_ms)
 {
     int64_t distance = take_zigzag(in);
     int64_t bound = 2 * (TIME_MAX_MS - TIME_MIN_MS) + 2 * DURATION_MAX_MS;
@@ -268,7 +305,7 @@ static int64_t take_time(struct reader *in, int64_t base_ms)
     return base_ms + distance;
 }
 
-static struct text take_text(struct reader *in, size_t max)
+static inline struct text take_text(struct reader *in, size_t max)
 {
     uint64_t size = take_varint(in);
     struct text text = {.bytes = in->at, .size = (uint32_t)size};
@@ -281,33 +318,29 @@ static struct text take_text(struct reader *in, size_t max)
     return text;
 }
 
-/* A NUL would cut a ghost's name short, and two names could become one. */
-static struct text take_status(struct reader *in)
+static inline struct text take_status(struct reader *in)
 {
-    struct text name = take_text(in, STATUS_NAME_MAX);
-
-    if (name.size > 0 && memchr(name.bytes, 0, name.size) != NULL)
-        in->bad = true;
-    return name;
+    return take_text(in, STATUS_NAME_MAX);
 }
 
 static int take_word(struct reader *in, const char *const *words, int count)
 {
     struct text text = take_text(in, 64);
 
+    if (text.size == 0)
+        return -1; /* no list has an empty word */
     for (int i = 0; i < count; i++)
-        if (text_equal(text, text_of(words[i])))
+        if (words[i][0] == (char)text.bytes[0] && text_equal(text, text_of(words[i])))
             return i;
     return -1;
 }
 
 static bool checksum_good(const uint8_t *value, size_t size)
 {
-    uint32_t sum = 0;
+    uint32_t sum;
 
-    for (int i = 0; i < CHECKSUM_SIZE; i++)
-        sum |= (uint32_t)value[size - CHECKSUM_SIZE + (size_t)i] << (8 * i);
-    return sum == (uint32_t)XXH3_64bits(value, size - CHECKSUM_SIZE);
+    memcpy(&sum, value + size - CHECKSUM_SIZE, CHECKSUM_SIZE);
+    return le32toh(sum) == (uint32_t)XXH3_64bits(value, size - CHECKSUM_SIZE);
 }
 
 static enum state_fault open_value(const uint8_t *value, size_t size, uint8_t newest,
@@ -337,14 +370,36 @@ enum state_kind state_key_decode(const uint8_t *key, size_t size, struct text *c
     return STATE_BAD_KEY;
 }
 
-/* Index of a name: of the table, or, where allowed, of the names that it lost. */
-static uint8_t status_of(struct table *table, struct text name, bool allow_ghosts, bool *gone)
+bool state_key_is_of(const uint8_t *key, size_t size, const struct table *table, struct text *id)
+{
+    size_t prefix = (size_t)table->channel_size + 2; /* kind, name and NUL */
+
+    if (size <= prefix || size > prefix + MESSAGE_ID_MAX || key[0] != KIND_MESSAGE ||
+        memcmp(key + 1, table->channel, prefix - 1) != 0)
+        return false;
+    *id = (struct text){.bytes = key + prefix, .size = (uint32_t)(size - prefix)};
+    return true;
+}
+
+/* A NUL would cut a ghost's name short, and two names could become one. */
+static bool has_nul(struct text name)
+{
+    return name.size > 0 && memchr(name.bytes, 0, name.size) != NULL;
+}
+
+/*
+ * Index of a name: of the table, or, where allowed, of the names that it lost. *gone: it has none,
+ * *bad: it is no name.
+ */
+static uint8_t status_of(struct table *table, struct text name, bool allow_ghosts, bool *gone,
+                         bool *bad)
 {
     uint8_t status = table_find_status(table, name.bytes, name.size);
 
     if (status != STATUS_NONE)
         return status;
-    if (allow_ghosts)
+    *bad = *bad || has_nul(name);
+    if (allow_ghosts && !*bad)
         status = table_add_ghost(table, name.bytes, name.size);
     *gone = *gone || status == STATUS_NONE;
     return status;
@@ -406,7 +461,7 @@ enum state_fault state_record_decode(const uint8_t *value, size_t size, struct t
         record->emitted.conflict = (flags & FLAG_EMITTED_CONFLICT) != 0;
     }
     count = take_varint(&in);
-    if (in.bad || count > SEEN_MAX)
+    if (in.bad || count > SEEN_MAX || has_nul(state_name))
         return STATE_CORRUPT;
     for (uint64_t i = 0; i < count; i++) {
         struct text name = take_status(&in);
@@ -414,7 +469,9 @@ enum state_fault state_record_decode(const uint8_t *value, size_t size, struct t
         uint8_t status;
         if (in.bad || name.size == 0)
             return STATE_CORRUPT;
-        status = status_of(table, name, allow_ghosts, &gone);
+        status = status_of(table, name, allow_ghosts, &gone, &in.bad);
+        if (in.bad)
+            return STATE_CORRUPT;
         if (gone)
             return STATE_NAMES_GONE;
         if (record_find_seen(record, status) >= 0)
@@ -424,14 +481,18 @@ enum state_fault state_record_decode(const uint8_t *value, size_t size, struct t
     if (in.bad || in.at != in.end)
         return STATE_CORRUPT;
     if (emitted_name.size > 0)
-        record->emitted.status = status_of(table, emitted_name, allow_ghosts, &gone);
+        record->emitted.status = status_of(table, emitted_name, allow_ghosts, &gone, &in.bad);
+    if (in.bad)
+        return STATE_CORRUPT;
     if (gone)
         return STATE_NAMES_GONE;
 
     record_recompute(table, record);
     /* Under a changed table another status may be the state: the reason was not about that one. */
     if (record->state == STATUS_NONE ||
-        !text_equal(state_name, text_of(table_status_name(table, record->state)))) {
+        !text_equal(state_name,
+                    (struct text){.bytes = (const uint8_t *)table->statuses[record->state].name,
+                                  .size = table->statuses[record->state].name_size})) {
         record->reason = (struct text){0};
         if (state_name.size == 0)
             record->state_ts_ms = record->first_ts_ms;

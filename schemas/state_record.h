@@ -46,6 +46,9 @@ enum state_kind { STATE_MESSAGE, STATE_CONTROL, STATE_BAD_KEY };
 /* Reads a key; channel and id borrow from it. */
 enum state_kind state_key_decode(const uint8_t *key, size_t size, struct text *channel,
                                  struct text *id);
+
+/* The same as a question that is answered sooner: is it a message of this channel? */
+bool state_key_is_of(const uint8_t *key, size_t size, const struct table *table, struct text *id);
 void state_key_message(struct buffer *out, const struct table *table, struct text id);
 void state_key_control(struct buffer *out);
 
