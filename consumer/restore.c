@@ -21,7 +21,8 @@
 
 enum {
     BATCH = 2000,         /* records: some milliseconds */
-    AHEAD = 8,            /* records: about as long as the memory takes to answer */
+    AHEAD = 16,           /* records: twice as long as the memory takes to answer */
+    NEAR = 8,             /* as long */
     NUDGE_EVERY = 100000, /* records: half of queued.min.messages, see kafka_restorer() */
     NUDGE_MS = 100,
     IMAGE_SLICE_MS = 10,
@@ -110,8 +111,8 @@ static bool open_reader(struct restore *restore)
  */
 static void measure(const struct restore_job *job, double *read, double *all)
 {
-    double each = job->next > job->start ? (double)job->bytes / (double)(job->next - job->start)
-                                         : 100;
+    double each =
+        job->next > job->start ? (double)job->bytes / (double)(job->next - job->start) : 100;
 
     *read = (double)job->bytes;
     *all = *read;
@@ -287,45 +288,70 @@ static void gone_remove(struct restore_job *job, struct text key)
         intern_drop(&job->gone, ref);
 }
 
-/* A value without bytes is a tombstone. */
-static enum state_fault restore_message(struct restore *restore, struct restore_job *job,
-                                        struct text key, struct text value, struct text channel,
-                                        struct text id)
+/*
+ * Most of a restore is waiting for memory. So a record comes in three steps, some records apart:
+ * its key is read, what there is of it is asked for, it is put.
+ */
+struct coming {
+    struct restore_job *job; /* NULL: not to be restored */
+    struct text key, value;
+    enum state_kind kind;
+    struct task_restoring message; /* table NULL: its channel is gone */
+};
+
+static void expect(struct restore *restore, struct coming *coming)
 {
-    struct table *table =
-        (struct table *)(uintptr_t)tables_find(restore->tables, channel.bytes, channel.size);
+    struct task_restoring *message = &coming->message;
+    struct text channel;
+
+    /* The next key is most often of the channel of the one before. */
+    message->table = restore->last_table;
+    coming->kind = STATE_MESSAGE;
+    if (message->table == NULL ||
+        !state_key_is_of(coming->key.bytes, coming->key.size, message->table, &message->id)) {
+        coming->kind =
+            state_key_decode(coming->key.bytes, coming->key.size, &channel, &message->id);
+        message->table = coming->kind == STATE_MESSAGE
+                             ? tables_find(restore->tables, channel.bytes, channel.size)
+                             : NULL;
+    }
+    if (message->table == NULL)
+        return;
+    restore->last_table = message->table;
+    task_restore_expect(&coming->job->lane->task, message);
+}
+
+static void expect_more(const struct coming *coming)
+{
+    if (coming->job != NULL && coming->message.table != NULL)
+        task_restore_expect_more(&coming->job->lane->task, &coming->message);
+}
+
+/* A value without bytes is a tombstone. */
+static enum state_fault restore_message(struct restore *restore, const struct coming *coming)
+{
+    struct restore_job *job = coming->job;
+    const struct task_restoring *message = &coming->message;
     struct record record;
     enum state_fault fault;
 
-    gone_remove(job, key);
-    if (value.bytes == NULL) {
-        if (table != NULL)
-            task_restore_gone(&job->lane->task, table, id);
+    gone_remove(job, coming->key);
+    if (coming->value.bytes == NULL) {
+        if (message->table != NULL)
+            task_restore_gone(&job->lane->task, message);
         return STATE_GOOD;
     }
-    fault = table == NULL ? STATE_NAMES_GONE
-                          : state_record_decode(value.bytes, value.size, table,
-                                                restore->allow_table_change, &record);
+    fault = message->table == NULL ? STATE_NAMES_GONE
+                                   : state_record_decode(coming->value.bytes, coming->value.size,
+                                                         (struct table *)(uintptr_t)message->table,
+                                                         restore->allow_table_change, &record);
     if (fault == STATE_NAMES_GONE) {
-        gone_add(job, key);
+        gone_add(job, coming->key);
         return STATE_GOOD;
     }
     if (fault == STATE_GOOD)
-        task_restore(&job->lane->task, table, id, &record);
+        task_restore(&job->lane->task, message, &record);
     return fault;
-}
-
-/* Most of a restore is waiting for memory: ask for it a few records early. */
-static void expect(const struct restore *restore, const struct restore_job *job, struct text key)
-{
-    const struct table *table;
-    struct text channel, id;
-
-    if (state_key_decode(key.bytes, key.size, &channel, &id) != STATE_MESSAGE)
-        return;
-    table = tables_find(restore->tables, channel.bytes, channel.size);
-    if (table != NULL)
-        task_restore_expect(&job->lane->task, table, id);
 }
 
 /* ---- asking ----------------------------------------------------------------------------- */
@@ -344,10 +370,13 @@ static void choose(struct restore *restore, struct restore_job *job, int64_t wal
                      ? NULL
                      : snapshot_reader_open(restore->place, job->lane->partition, &job->snapshots,
                                             &job->snapshot_next, job->low, job->target, wall_ms);
-    if (job->image == NULL)
+    if (job->image == NULL) {
         to_topic(restore, job, job->low);
-    else
-        job->phase = RESTORE_IMAGE;
+        return;
+    }
+    if (snapshot_reader_seed(job->image) != 0)
+        task_restore_ordered(&job->lane->task, snapshot_reader_seed(job->image));
+    job->phase = RESTORE_IMAGE;
 }
 
 static void list_snapshots(const struct restore *restore, struct restore_job *job)
@@ -377,8 +406,8 @@ static void ask(struct restore *restore, int64_t wall_ms)
         job->asked_ms = clock_monotonic_ms();
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
             log_seldom(LOG_INFO_LEVEL, "state_end_not_known", restore->state_topic,
-                       "topic=%s partition=%d error=%s", restore->state_topic,
-                       job->lane->partition, rd_kafka_err2name(error));
+                       "topic=%s partition=%d error=%s", restore->state_topic, job->lane->partition,
+                       rd_kafka_err2name(error));
             return;
         }
         list_snapshots(restore, job);
@@ -405,21 +434,29 @@ static void disbelieve(struct restore_job *job, const char *reason, const char *
 /* A thousand pairs. False: they are not what this program writes. */
 static bool take_pairs(struct restore *restore, struct restore_job *job, struct text pairs)
 {
-    struct text ahead = pairs, key, value, channel, id;
+    struct coming ring[AHEAD];
+    size_t read = 0, taken = 0;
+    bool more = true;
 
-    for (int i = 0; i < AHEAD && snapshot_next(&ahead, &key, &value); i++)
-        expect(restore, job, key);
-    while (snapshot_next(&pairs, &key, &value)) {
-        struct text later, unused;
-        if (snapshot_next(&ahead, &later, &unused))
-            expect(restore, job, later);
-        if (state_key_decode(key.bytes, key.size, &channel, &id) != STATE_MESSAGE ||
-            restore_message(restore, job, key, value, channel, id) != STATE_GOOD)
+    while (more || taken < read) {
+        struct coming *next = &ring[read % AHEAD], *first = &ring[taken % AHEAD];
+        if (more && read - taken < AHEAD) {
+            next->job = job;
+            more = snapshot_next(&pairs, &next->key, &next->value);
+            if (more)
+                expect(restore, next);
+            if (more && read >= NEAR)
+                expect_more(&ring[(read - NEAR) % AHEAD]);
+            read += more;
+            continue;
+        }
+        if (first->kind != STATE_MESSAGE || restore_message(restore, first) != STATE_GOOD)
             return false;
         job->image_records++;
         restore->unpublished_records++;
-        restore->unpublished_bytes += key.size + value.size;
-        job->image_bytes += key.size + value.size;
+        restore->unpublished_bytes += first->key.size + first->value.size;
+        job->image_bytes += first->key.size + first->value.size;
+        taken++;
     }
     return true;
 }
@@ -482,25 +519,23 @@ static bool refuse(const struct restore *restore, const rd_kafka_message_t *mess
     return false;
 }
 
-static bool restore_record(struct restore *restore, struct restore_job *job,
+static bool restore_record(struct restore *restore, const struct coming *coming,
                            const rd_kafka_message_t *message)
 {
-    struct text key = {.bytes = message->key, .size = (uint32_t)message->key_len};
-    struct text value = {.bytes = message->payload, .size = (uint32_t)message->len};
+    struct restore_job *job = coming->job;
     enum state_fault fault = STATE_CORRUPT;
-    struct text channel, id;
 
     job->records++;
     job->bytes += message->len + message->key_len;
     restore->unpublished_records++;
     restore->unpublished_bytes += message->len + message->key_len;
-    switch (state_key_decode(key.bytes, key.size, &channel, &id)) {
+    switch (coming->kind) {
     case STATE_MESSAGE:
-        fault = restore_message(restore, job, key, value, channel, id);
+        fault = restore_message(restore, coming);
         break;
     case STATE_CONTROL:
-        if (value.bytes != NULL)
-            fault = control_decode(value.bytes, value.size, &job->control);
+        if (coming->value.bytes != NULL)
+            fault = control_decode(coming->value.bytes, coming->value.size, &job->control);
         job->control_offset = message->offset;
         break;
     case STATE_BAD_KEY:
@@ -530,9 +565,10 @@ static void nudge(struct restore *restore, const struct restore_job *job)
                                          job->lane->partition, &low, &high, NUDGE_MS);
 }
 
-static bool take(struct restore *restore, const rd_kafka_message_t *message)
+static bool take(struct restore *restore, const struct coming *coming,
+                 const rd_kafka_message_t *message)
 {
-    struct restore_job *job = job_of(restore, message->partition);
+    struct restore_job *job = coming->job;
     const struct trouble *trouble;
 
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -541,7 +577,7 @@ static bool take(struct restore *restore, const rd_kafka_message_t *message)
         job->next = message->offset + 1;
         if (++restore->since_nudge >= NUDGE_EVERY)
             nudge(restore, job);
-        return restore_record(restore, job, message);
+        return restore_record(restore, coming, message);
     }
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (job != NULL && message->offset > job->next)
@@ -563,13 +599,45 @@ static bool take(struct restore *restore, const rd_kafka_message_t *message)
     return true;
 }
 
-static void expect_message(const struct restore *restore, const rd_kafka_message_t *message)
+static void expect_message(struct restore *restore, struct coming *coming,
+                           const rd_kafka_message_t *message)
 {
-    const struct restore_job *job = job_of(restore, message->partition);
+    *coming = (struct coming){
+        .job = job_of(restore, message->partition),
+        .key = {.bytes = message->key, .size = (uint32_t)message->key_len},
+        .value = {.bytes = message->payload, .size = (uint32_t)message->len},
+    };
+    if (coming->job != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        expect(restore, coming);
+}
 
-    if (job != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        expect(restore, job,
-               (struct text){.bytes = message->key, .size = (uint32_t)message->key_len});
+/* Another thread wrote all this, so nothing of it is in this one's cache. */
+static void expect_bytes(rd_kafka_message_t *const *batch, size_t count, size_t i)
+{
+    if (i + 2 * AHEAD < count)
+        __builtin_prefetch(batch[i + 2 * AHEAD]);
+    if (i + AHEAD < count) {
+        __builtin_prefetch(batch[i + AHEAD]->key);
+        __builtin_prefetch(batch[i + AHEAD]->payload);
+        __builtin_prefetch((const uint8_t *)batch[i + AHEAD]->payload + 64);
+    }
+}
+
+static bool take_all(struct restore *restore, rd_kafka_message_t *const *batch, size_t count)
+{
+    struct coming ring[AHEAD];
+
+    for (size_t i = 0; i < count + AHEAD; i++) {
+        if (i >= AHEAD && i - AHEAD < count && !take(restore, &ring[i % AHEAD], batch[i - AHEAD]))
+            return false;
+        if (i >= NEAR && i - NEAR < count)
+            expect_more(&ring[(i - NEAR) % AHEAD]);
+        if (i < count) {
+            expect_bytes(batch, count, i);
+            expect_message(restore, &ring[i % AHEAD], batch[i]);
+        }
+    }
+    return true;
 }
 
 /* Jobs that the topic has something for. */
@@ -607,14 +675,14 @@ static enum restore_result read_topic(struct restore *restore, int wait_ms)
 {
     static _Thread_local rd_kafka_message_t *batch[BATCH];
     ssize_t count = rd_kafka_consume_batch_queue(restore->queue, wait_ms, batch, BATCH);
-    bool good = true;
+    bool good = count <= 0 || take_all(restore, batch, (size_t)count);
 
-    for (ssize_t i = 0; i < count; i++) {
-        if (i + AHEAD < count)
-            expect_message(restore, batch[i + AHEAD]);
-        good = good && take(restore, batch[i]);
+    /*
+     * All at the end: each takes the lock of the memory from which the broker's thread gets the
+     * next records meanwhile, and whoever finds it taken sleeps.
+     */
+    for (ssize_t i = 0; i < count; i++)
         rd_kafka_message_destroy(batch[i]);
-    }
     return good ? RESTORE_GOING : restore->failed ? RESTORE_FAILED : RESTORE_REFUSED;
 }
 

@@ -30,12 +30,12 @@ struct restore_job {
     int64_t control_offset; /* where; -1: none */
     bool done;
     enum restore_phase phase;
-    rd_kafka_t *client;   /* to ask with */
-    uint64_t transaction; /* what the committed offsets say */
-    int64_t low, target;  /* of the topic: first offset, next offset at which it is whole */
-    int64_t start, next;  /* first and next offset to read */
+    rd_kafka_t *client;      /* to ask with */
+    uint64_t transaction;    /* what the committed offsets say */
+    int64_t low, target;     /* of the topic: first offset, next offset at which it is whole */
+    int64_t start, next;     /* first and next offset to read */
     uint64_t records, bytes; /* of the topic */
-    struct intern gone; /* keys whose newest record has names that the tables lack */
+    struct intern gone;      /* keys whose newest record has names that the tables lack */
     int64_t started_ms, asked_ms;
     /* The image it began with, if any. */
     struct snapshot_paths snapshots;
@@ -69,7 +69,8 @@ struct restore {
     size_t job_count;
     int64_t said_ms, published_ms;
     uint64_t unpublished_records, unpublished_bytes;
-    unsigned since_nudge; /* records read since the broker's thread was last woken */
+    const struct table *last_table; /* of the last message; NULL: none yet */
+    unsigned since_nudge;           /* records read since the broker's thread was last woken */
 };
 
 enum restore_result {

@@ -23,7 +23,7 @@ struct snapshot_reader {
     struct snapshot_end end;
     uint64_t chain;
     int64_t offset, created_ms;
-    uint64_t lineage, transaction;
+    uint64_t lineage, transaction, seed;
     const char *why;
 };
 
@@ -109,6 +109,7 @@ static bool fits(struct snapshot_reader *reader, const struct snapshot_place *pl
     reader->transaction = control.transaction;
     reader->offset = facts->offset;
     reader->created_ms = facts->created_ms;
+    reader->seed = facts->seed;
     return true;
 }
 
@@ -242,6 +243,11 @@ uint64_t snapshot_reader_transaction(const struct snapshot_reader *reader)
 int64_t snapshot_reader_created_ms(const struct snapshot_reader *reader)
 {
     return reader->created_ms;
+}
+
+uint64_t snapshot_reader_seed(const struct snapshot_reader *reader)
+{
+    return reader->seed;
 }
 
 int64_t snapshot_reader_read(const struct snapshot_reader *reader)

@@ -41,6 +41,9 @@ uint64_t snapshot_reader_lineage(const struct snapshot_reader *reader);
 uint64_t snapshot_reader_transaction(const struct snapshot_reader *reader);
 int64_t snapshot_reader_created_ms(const struct snapshot_reader *reader);
 
+/* Seed of the index that gave the pairs their order; 0: not known. */
+uint64_t snapshot_reader_seed(const struct snapshot_reader *reader);
+
 /* For whoever waits: bytes read, and how many there are. */
 int64_t snapshot_reader_read(const struct snapshot_reader *reader);
 int64_t snapshot_reader_size(const struct snapshot_reader *reader);

@@ -321,6 +321,7 @@ static void begin(struct snapshot_writer *writer, struct holding *holding, int64
         .tables = snapshot_tables_digest(place->tables),
         .created_ms = wall_ms,
         .offset = holding->control_offset,
+        .seed = store_seed(holding->lane.task.store),
     };
     char path[SNAPSHOT_PATH_MAX];
 

@@ -12,8 +12,8 @@ static const char magic[SNAPSHOT_MAGIC_SIZE + 1] = "upshot snapshot\n";
 enum { KIND_FACTS = 'f', KIND_PAIRS = 'p', KIND_END = 'e' };
 
 const char *const snapshot_fault_words[] = {
-    [SNAPSHOT_GOOD] = "good",       [SNAPSHOT_FOREIGN] = "foreign", [SNAPSHOT_TOO_NEW] = "too_new",
-    [SNAPSHOT_TORN] = "torn",       [SNAPSHOT_CORRUPT] = "corrupt",
+    [SNAPSHOT_GOOD] = "good", [SNAPSHOT_FOREIGN] = "foreign", [SNAPSHOT_TOO_NEW] = "too_new",
+    [SNAPSHOT_TORN] = "torn", [SNAPSHOT_CORRUPT] = "corrupt",
 };
 
 /* ---- numbers ---------------------------------------------------------------------------- */
@@ -105,6 +105,7 @@ void snapshot_put_head(struct buffer *out, const struct snapshot_facts *facts, u
     put_number(out, (uint64_t)facts->created_ms);
     put_number(out, (uint64_t)facts->offset);
     put_text(out, facts->control);
+    put_number(out, facts->seed);
     close_frame(out, at, 0, seal);
     seal->file = file;
     seal->frame = 1;
@@ -257,7 +258,7 @@ enum snapshot_fault snapshot_read_head(const uint8_t *bytes, size_t size,
     if (!open_body(bytes + SNAPSHOT_MAGIC_SIZE, frame, KIND_FACTS, 0, seal, &in.rest))
         return SNAPSHOT_CORRUPT;
     version = take_varint(&in);
-    if (!in.bad && version != SNAPSHOT_VERSION)
+    if (!in.bad && (version == 0 || version > SNAPSHOT_VERSION))
         return SNAPSHOT_TOO_NEW;
     seal->file = take_number(&in);
     facts->app_id = take_text(&in);
@@ -271,6 +272,7 @@ enum snapshot_fault snapshot_read_head(const uint8_t *bytes, size_t size,
     facts->created_ms = (int64_t)take_number(&in);
     facts->offset = (int64_t)take_number(&in);
     facts->control = take_text(&in);
+    facts->seed = version >= 2 ? take_number(&in) : 0;
     if (in.bad || in.rest.size > 0 || partition > INT32_MAX || partitions > INT32_MAX ||
         facts->offset < 0 || facts->created_ms < 0 || facts->created_ms > TIME_MAX_MS)
         return SNAPSHOT_CORRUPT;

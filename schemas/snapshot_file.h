@@ -19,7 +19,7 @@
 #include "statemachine/text.h"
 
 enum {
-    SNAPSHOT_VERSION = 1,
+    SNAPSHOT_VERSION = 2, /* version 1 knew no seed; it is read, too */
     SNAPSHOT_MAGIC_SIZE = 16,
     SNAPSHOT_FRAME_HEAD = 5,
     SNAPSHOT_FRAME_TAIL = 8,
@@ -43,11 +43,16 @@ struct snapshot_facts {
     int64_t created_ms;  /* wall clock, when its first part was taken */
     int64_t offset;      /* of the control record below: what the topic has since is missing */
     struct text control; /* value of the last control record before the first part */
+    /*
+     * Of the index whose order the pairs are in: one that is seeded alike is filled from its
+     * beginning to its end. 0: not known.
+     */
+    uint64_t seed;
 };
 
 struct snapshot_end {
     uint64_t pairs;
-    uint64_t frames; /* of pairs */
+    uint64_t frames;    /* of pairs */
     int64_t valid_from; /* the image is whole once the topic was read to this next offset */
 };
 

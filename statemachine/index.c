@@ -87,6 +87,7 @@ void index_expect(const struct index *index, uint64_t hash)
     const struct index_segment *segment = *place_of(index, tag);
 
     __builtin_prefetch(&segment->slots[home_of(tag)], 1);
+    __builtin_prefetch(segment, 1); /* its count, where it will be inserted */
 }
 
 uint32_t index_guess(const struct index *index, uint64_t hash)

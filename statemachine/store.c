@@ -132,6 +132,22 @@ void store_free(struct store **store)
     *store = NULL;
 }
 
+static bool nothing_pending(const struct store *store)
+{
+    return store->open->count == 0 && store->sealed == NULL;
+}
+
+uint64_t store_seed(const struct store *store)
+{
+    return store->seed;
+}
+
+void store_seed_as(struct store *store, uint64_t seed)
+{
+    require(store->index.count == 0 && nothing_pending(store));
+    store->seed = seed;
+}
+
 /* ---- finding ---------------------------------------------------------------------------- */
 
 struct wanted {
@@ -261,11 +277,6 @@ static void journal_clear(struct journal *journal)
 {
     journal->count = 0;
     journal->keys_size = 0;
-}
-
-static bool nothing_pending(const struct store *store)
-{
-    return store->open->count == 0 && store->sealed == NULL;
 }
 
 size_t store_touched(const struct store *store)
@@ -445,11 +456,6 @@ void store_forget(struct store *store, struct message_key key, struct place plac
         block_free(store, place.handle);
 }
 
-void store_expect(const struct store *store, struct message_key key)
-{
-    index_expect(&store->index, hash_key(store, key));
-}
-
 /* Each pass waits for what the one before asked for, and that came meanwhile. */
 static void expect_some(const struct store *store, const struct message_key *keys, size_t count)
 {
@@ -480,10 +486,25 @@ void store_expect_all(const struct store *store, const struct message_key *keys,
     }
 }
 
-void store_put_landed(struct store *store, struct message_key key, const struct record *record,
-                      int64_t wake_ms)
+uint64_t store_expect(const struct store *store, struct message_key key)
 {
     uint64_t hash = hash_key(store, key);
+
+    index_expect(&store->index, hash);
+    return hash;
+}
+
+void store_expect_record(const struct store *store, uint64_t hash)
+{
+    uint32_t handle = index_guess(&store->index, hash);
+
+    if (handle != 0)
+        block_expect(block_at(store, handle));
+}
+
+void store_put_landed(struct store *store, struct message_key key, uint64_t hash,
+                      const struct record *record, int64_t wake_ms)
+{
     uint32_t before = find(store, key, hash), handle, timer;
     uint8_t packed[PACKED_MAX];
     size_t size = pack(store, record, packed);
@@ -503,9 +524,8 @@ void store_put_landed(struct store *store, struct message_key key, const struct 
     block_free(store, before);
 }
 
-void store_forget_landed(struct store *store, struct message_key key)
+void store_forget_landed(struct store *store, struct message_key key, uint64_t hash)
 {
-    uint64_t hash = hash_key(store, key);
     uint32_t handle = find(store, key, hash);
 
     require(nothing_pending(store));

@@ -37,6 +37,13 @@ struct store *store_new(hash_fn *hash, uint64_t seed);
 void store_free(struct store **store);
 
 /*
+ * What the hash of its keys is seeded with. Records that come in the order of another store's walk
+ * find their places in that order where both are seeded alike; only an empty store can change it.
+ */
+uint64_t store_seed(const struct store *store);
+void store_seed_as(struct store *store, uint64_t seed);
+
+/*
  * Finds a record. Its texts are borrowed from the store, until its next change.
  * False, with *place good for store_put(), where there is none.
  */
@@ -81,9 +88,12 @@ void store_undo(struct store *store);
 
 /*
  * For readers of many records, who know the next keys early (restore): the memory is asked for what
- * finding this key will look at, and comes while others are dealt with.
+ * finding this key will look at, and comes while others are dealt with. First for its place, and
+ * when that has come, for the record that may be there. The hash is what the second and putting
+ * want to have.
  */
-void store_expect(const struct store *store, struct message_key key);
+uint64_t store_expect(const struct store *store, struct message_key key);
+void store_expect_record(const struct store *store, uint64_t hash);
 
 /*
  * The same for many keys, whose records will be changed: all that finding and putting them looks
@@ -96,9 +106,9 @@ void store_expect_all(const struct store *store, const struct message_key *keys,
  * Puts a record, or forgets one that may be there, landed at once: nothing of it is pending, so
  * nothing may be pending before (restore).
  */
-void store_put_landed(struct store *store, struct message_key key, const struct record *record,
-                      int64_t wake_ms);
-void store_forget_landed(struct store *store, struct message_key key);
+void store_put_landed(struct store *store, struct message_key key, uint64_t hash,
+                      const struct record *record, int64_t wake_ms);
+void store_forget_landed(struct store *store, struct message_key key, uint64_t hash);
 
 /*
  * Keeps a text in the pool for as long as the store lives, for what many events will bring (a

@@ -76,22 +76,35 @@ void task_expect(const struct task *task, const struct message_key *keys, size_t
     store_expect_all(task->store, keys, count);
 }
 
-void task_restore_expect(const struct task *task, const struct table *table, struct text id)
+static struct message_key restoring_key(const struct task_restoring *one)
 {
-    store_expect(task->store, (struct message_key){.id = id, .channel = table->index});
+    return (struct message_key){.id = one->id, .channel = one->table->index};
 }
 
-void task_restore(struct task *task, const struct table *table, struct text id,
-                  const struct record *record)
+void task_restore_expect(const struct task *task, struct task_restoring *one)
 {
-    struct message_key key = {.id = id, .channel = table->index};
-
-    store_put_landed(task->store, key, record, step_wake_ms(table, record));
+    one->hash = store_expect(task->store, restoring_key(one));
 }
 
-void task_restore_gone(struct task *task, const struct table *table, struct text id)
+void task_restore_expect_more(const struct task *task, const struct task_restoring *one)
 {
-    store_forget_landed(task->store, (struct message_key){.id = id, .channel = table->index});
+    store_expect_record(task->store, one->hash);
+}
+
+void task_restore(struct task *task, const struct task_restoring *one, const struct record *record)
+{
+    store_put_landed(task->store, restoring_key(one), one->hash, record,
+                     step_wake_ms(one->table, record));
+}
+
+void task_restore_gone(struct task *task, const struct task_restoring *one)
+{
+    store_forget_landed(task->store, restoring_key(one), one->hash);
+}
+
+void task_restore_ordered(struct task *task, uint64_t seed)
+{
+    store_seed_as(task->store, seed);
 }
 
 void task_restore_again(struct task *task)

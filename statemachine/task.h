@@ -63,13 +63,24 @@ void task_apply(struct task *task, const struct event *event, struct happening *
  */
 void task_expect(const struct task *task, const struct message_key *keys, size_t count);
 
-/* The record of this message is one of the next to be restored: fetches what that will look at. */
-void task_restore_expect(const struct task *task, const struct table *table, struct text id);
+/*
+ * A message that is one of the next to be restored; the id is borrowed until it is. Thousands of
+ * them cost little more than waiting for the memory that each looks at, so it is asked for early,
+ * in two steps: first for the message's place, some records later for what is there.
+ */
+struct task_restoring {
+    const struct table *table;
+    struct text id;
+    uint64_t hash; /* by task_restore_expect() */
+};
+void task_restore_expect(const struct task *task, struct task_restoring *one);
+void task_restore_expect_more(const struct task *task, const struct task_restoring *one);
 /* Puts a record as it was kept elsewhere (restore); lands at once. */
-void task_restore(struct task *task, const struct table *table, struct text id,
-                  const struct record *record);
+void task_restore(struct task *task, const struct task_restoring *one, const struct record *record);
 /* Forgets a record that was restored, if it is there: a tombstone in the state topic. */
-void task_restore_gone(struct task *task, const struct table *table, struct text id);
+void task_restore_gone(struct task *task, const struct task_restoring *one);
+/* Before anything else: the messages come in the order of a walk over a store with this seed. */
+void task_restore_ordered(struct task *task, uint64_t seed);
 /* Forgets all that was restored: to begin again, from elsewhere. */
 void task_restore_again(struct task *task);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 enum { FRAMES = 3, PAIRS = 9 };
 
@@ -24,6 +25,7 @@ static struct snapshot_facts some_facts(void)
         .created_ms = 1795428000000,
         .offset = 1234567890123,
         .control = text_of("a control record"),
+        .seed = UINT64_C(0x123456789abcdef0),
     };
 }
 
@@ -73,9 +75,8 @@ static enum snapshot_fault read_bytes(const uint8_t *bytes, size_t size, int *pa
     struct snapshot_end end;
     uint64_t chain;
     size_t at;
-    enum snapshot_fault fault =
-        snapshot_read_head(bytes, size < SNAPSHOT_HEAD_MAX ? size : SNAPSHOT_HEAD_MAX, &facts, &at,
-                           &seal);
+    enum snapshot_fault fault = snapshot_read_head(
+        bytes, size < SNAPSHOT_HEAD_MAX ? size : SNAPSHOT_HEAD_MAX, &facts, &at, &seal);
 
     *pairs_read = 0;
     if (fault != SNAPSHOT_GOOD)
@@ -119,6 +120,37 @@ static enum snapshot_fault read_copy(const uint8_t *bytes, size_t size)
     return fault;
 }
 
+/* Version 1 ended with the control record. */
+static void a_head_without_a_seed_is_read_too(void **state)
+{
+    enum { SEED_SIZE = 8, FIRST = SNAPSHOT_MAGIC_SIZE + SNAPSHOT_FRAME_HEAD };
+    struct snapshot_facts facts = some_facts();
+    struct snapshot_seal seal;
+    struct buffer file = {0};
+    size_t used, body;
+    uint64_t sum;
+
+    (void)state;
+    snapshot_put_head(&file, &facts, 1, &seal);
+    body = file.size - FIRST - SNAPSHOT_FRAME_TAIL - SEED_SIZE;
+    file.bytes[SNAPSHOT_MAGIC_SIZE] = (uint8_t)body;
+    file.bytes[SNAPSHOT_MAGIC_SIZE + 1] = (uint8_t)(body >> 8);
+    file.bytes[FIRST] = 1;
+    sum = XXH3_64bits_withSeed(file.bytes + SNAPSHOT_MAGIC_SIZE, SNAPSHOT_FRAME_HEAD + body, 0);
+    memcpy(file.bytes + FIRST + body, &sum, sizeof(sum));
+    assert_int_equal(snapshot_read_head(file.bytes, file.size - SEED_SIZE, &facts, &used, &seal),
+                     SNAPSHOT_GOOD);
+    assert_int_equal(used, file.size - SEED_SIZE);
+    assert_true(text_equal(facts.control, some_facts().control));
+    assert_true(facts.seed == 0);
+    file.bytes[FIRST] = 0; /* there was never such a version */
+    sum = XXH3_64bits_withSeed(file.bytes + SNAPSHOT_MAGIC_SIZE, SNAPSHOT_FRAME_HEAD + body, 0);
+    memcpy(file.bytes + FIRST + body, &sum, sizeof(sum));
+    assert_int_equal(snapshot_read_head(file.bytes, file.size - SEED_SIZE, &facts, &used, &seal),
+                     SNAPSHOT_TOO_NEW);
+    buffer_release(&file);
+}
+
 static void a_file_is_read_as_it_was_written(void **state)
 {
     struct snapshot_facts facts, wanted = some_facts();
@@ -142,9 +174,10 @@ static void a_file_is_read_as_it_was_written(void **state)
     assert_int_equal(facts.created_ms, wanted.created_ms);
     assert_int_equal(facts.offset, wanted.offset);
     assert_true(text_equal(facts.control, wanted.control));
-    assert_int_equal(snapshot_read_end(file.bytes + file.size - SNAPSHOT_END_SIZE, &seal, &end,
-                                       &chain),
-                     SNAPSHOT_GOOD);
+    assert_true(facts.seed == wanted.seed);
+    assert_int_equal(
+        snapshot_read_end(file.bytes + file.size - SNAPSHOT_END_SIZE, &seal, &end, &chain),
+        SNAPSHOT_GOOD);
     assert_int_equal(end.pairs, PAIRS);
     assert_int_equal(end.frames, FRAMES);
     assert_int_equal(end.valid_from, 1234567890999);
@@ -266,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_read_as_it_was_written),
+        cmocka_unit_test(a_head_without_a_seed_is_read_too),
         cmocka_unit_test(any_corrupted_byte_is_seen),
         cmocka_unit_test(a_file_cut_anywhere_is_torn),
         cmocka_unit_test(a_frame_missing_twice_or_out_of_place_is_corrupt),

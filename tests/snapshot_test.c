@@ -75,7 +75,9 @@ static void end_log(void)
 
 static void put(uint32_t i, uint64_t value)
 {
-    const struct table *table = tables_find(&tables, (const uint8_t *)"sms", 3);
+    struct task_restoring one = {
+        .table = tables_find(&tables, (const uint8_t *)"sms", 3),
+    };
     struct record record;
     char id[40];
 
@@ -86,7 +88,9 @@ static void put(uint32_t i, uint64_t value)
     record.offset = (int64_t)value;
     record.topic = text_of("message.sends");
     snprintf(id, sizeof(id), "message-%u", i);
-    task_restore(&holding->lane.task, table, text_of(id), &record);
+    one.id = text_of(id);
+    task_restore_expect(&holding->lane.task, &one);
+    task_restore(&holding->lane.task, &one, &record);
 }
 
 static int set_up(void **state)
@@ -253,6 +257,7 @@ static void what_changes_while_it_is_written_is_all_that_it_lacks(void **state)
     assert_int_equal(snapshot_reader_lineage(reader), 42);
     assert_int_equal(snapshot_reader_transaction(reader), 7);
     assert_int_equal(snapshot_reader_created_ms(reader), WALL_MS);
+    assert_true(snapshot_reader_seed(reader) == store_seed(holding->lane.task.store));
     assert_int_equal(read_all(reader, image), SNAPSHOT_DONE);
     snapshot_reader_close(&reader);
     for (uint32_t i = 0; i < RECORDS; i++)
@@ -443,8 +448,8 @@ static void one_of_another_partition_or_of_other_tables_is_ignored(void **state)
     (void)state;
     put(1, 1);
     write_one(8);
-    assert_true(channel_files_load(UPSHOT_SOURCE_DIR "/schemas/channels/sms.json", &few,
-                                   &complaints));
+    assert_true(
+        channel_files_load(UPSHOT_SOURCE_DIR "/schemas/channels/sms.json", &few, &complaints));
     place.tables = &few;
     assert_null(open_newest(0, 2000, WALL_MS));
     assert_int_equal(logged("reason=tables_changed"), 1);

@@ -105,17 +105,23 @@ static void put_record(struct buffer *out, const struct table *table, struct tex
                        const struct record *record)
 {
     const int64_t facts[] = {
-        record->life_ms, record->first_ts_ms,
+        record->life_ms,
+        record->first_ts_ms,
         record->state == STATUS_NONE ? 0 : record->state_ts_ms,
         record->send_seen ? record->sent_at_ms : 0,
         record->attributes.size > 0 ? record->attributes_at_ms : 0,
         record->reason.size > 0 ? record->reason_at_ms : 0,
-        record->revision > 0 ? record->forget_ms : 0, record->offset, record->revision,
+        record->revision > 0 ? record->forget_ms : 0,
+        record->offset,
+        record->revision,
         record->revision > 0 ? record->emitted.outcome : 0,
         record->revision > 0 ? record->emitted.status : 0,
         record->revision > 0 && record->emitted.send_seen,
-        record->revision > 0 && record->emitted.conflict, record->send_seen, record->conflict,
-        record->state, step_wake_ms(table, record),
+        record->revision > 0 && record->emitted.conflict,
+        record->send_seen,
+        record->conflict,
+        record->state,
+        step_wake_ms(table, record),
     };
 
     buffer_put_string(out, table->channel);
@@ -141,8 +147,11 @@ static void put_happening(struct buffer *out, const struct happening *happening,
 {
     const struct effects *effects = &happening->effects;
     const int64_t facts[] = {
-        fired ? happening->deadline_ms : 0, effects->arrival, effects->emits,
-        effects->emits ? effects->settled_by : 0, effects->emits ? effects->settled_at_ms : 0,
+        fired ? happening->deadline_ms : 0,
+        effects->arrival,
+        effects->emits,
+        effects->emits ? effects->settled_by : 0,
+        effects->emits ? effects->settled_at_ms : 0,
         effects->forgets,
     };
 
@@ -299,8 +308,7 @@ static void deadlines_fire_by_deadline_then_id_then_channel(void **state)
         int order = fired == 0 ? -1 : text_compare(last.id, happening.id);
         assert_true(fired == 0 || last.deadline_ms <= happening.deadline_ms);
         if (fired > 0 && last.deadline_ms == happening.deadline_ms) {
-            assert_true(order < 0 ||
-                        (order == 0 && last.table->index < happening.table->index));
+            assert_true(order < 0 || (order == 0 && last.table->index < happening.table->index));
             met++;
         }
         assert_true(task.watermark.reached_ms == happening.deadline_ms);
@@ -383,8 +391,8 @@ static void take_with_cuts(struct task *task, const struct taken *taken, struct 
                 put_happening(log, &happening, true);
             assert_true(task->watermark.reached_ms == reached_ms);
         }
-        assert_true(watermark_prospect(&task->watermark, taken->input,
-                                       taken->event.timestamp_ms) == until_ms);
+        assert_true(watermark_prospect(&task->watermark, taken->input, taken->event.timestamp_ms) ==
+                    until_ms);
     }
     watermark_take(&task->watermark, taken->input, taken->event.timestamp_ms);
     task_apply(task, &taken->event, &happening);
@@ -547,14 +555,26 @@ static void fold(const struct task *task, struct task *folded)
 {
     for (size_t i = 0; i < store_touched(task->store); i++) {
         static struct record record;
+        struct task_restoring one;
         struct message_key key;
         bool there = store_touched_at(task->store, i, &key, &record);
         record.attributes.ref = record.reason.ref = record.topic.ref = 0; /* of the other pool */
+        one = (struct task_restoring){.table = tables.rows[key.channel], .id = key.id};
+        task_restore_expect(folded, &one);
+        task_restore_expect_more(folded, &one);
         if (there)
-            task_restore(folded, tables.rows[key.channel], key.id, &record);
+            task_restore(folded, &one, &record);
         else
-            task_restore_gone(folded, tables.rows[key.channel], key.id);
+            task_restore_gone(folded, &one);
     }
+}
+
+static void restore_gone(struct task *task, size_t channel, struct text id)
+{
+    struct task_restoring one = {.table = tables.rows[channel], .id = id};
+
+    task_restore_expect(task, &one);
+    task_restore_gone(task, &one);
 }
 
 static void what_was_touched_restored_elsewhere_is_the_same_task(void **state)
@@ -598,12 +618,12 @@ static void a_restored_record_that_is_gone_is_gone_and_a_missing_one_is_no_fault
 
     (void)state;
     start(&task, 1);
-    task_restore_gone(&task, tables.rows[0], event.id);
+    restore_gone(&task, 0, event.id);
     task_apply(&task, &event, &happening);
     task_land(&task);
-    task_restore_gone(&task, tables.rows[1], event.id); /* another channel's, another message */
+    restore_gone(&task, 1, event.id); /* another channel's, another message */
     assert_int_equal(store_measure(task.store).records, 1);
-    task_restore_gone(&task, tables.rows[0], event.id);
+    restore_gone(&task, 0, event.id);
     assert_int_equal(store_measure(task.store).records, 0);
     assert_int_equal(store_touched(task.store), 0);
     assert_false(task_fire(&task, INT64_MAX, &happening));
