@@ -24,7 +24,7 @@ enum {
     AHEAD = 16,           /* records: twice as long as the memory takes to answer */
     NEAR = 8,             /* as long */
     NUDGE_EVERY = 100000, /* records: half of queued.min.messages, see kafka_restorer() */
-    NUDGE_MS = 100,
+    NUDGE_MS = 1,
     IMAGE_SLICE_MS = 10,
     ASK_MS = 2000, /* one question */
     ASK_PAUSE_MS = 200,
@@ -553,16 +553,21 @@ static bool restore_record(struct restore *restore, const struct coming *coming,
 /*
  * A broker thread of librdkafka before 2.2 that has queued.min.messages waiting sleeps for a
  * second, however soon they are taken, and a restore would mostly wait. Any question to that broker
- * wakes it, and then it fetches. Later ones have fetch.queue.backoff.ms.
+ * wakes it, and then it fetches; the answer comes behind what was fetched, and nobody waits for it.
+ * Later ones have fetch.queue.backoff.ms.
  */
 static void nudge(struct restore *restore, const struct restore_job *job)
 {
-    int64_t low, high;
+    rd_kafka_topic_partition_list_t *list;
 
     restore->since_nudge = 0;
-    if (rd_kafka_version() < 0x02020000)
-        rd_kafka_query_watermark_offsets(restore->reader, restore->state_topic,
-                                         job->lane->partition, &low, &high, NUDGE_MS);
+    if (rd_kafka_version() >= 0x02020000)
+        return;
+    list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, restore->state_topic, job->lane->partition)->offset =
+        RD_KAFKA_OFFSET_END;
+    rd_kafka_offsets_for_times(restore->reader, list, NUDGE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 static bool take(struct restore *restore, const struct coming *coming,
@@ -614,8 +619,10 @@ static void expect_message(struct restore *restore, struct coming *coming,
 /* Another thread wrote all this, so nothing of it is in this one's cache. */
 static void expect_bytes(rd_kafka_message_t *const *batch, size_t count, size_t i)
 {
-    if (i + 2 * AHEAD < count)
+    if (i + 2 * AHEAD < count) {
         __builtin_prefetch(batch[i + 2 * AHEAD]);
+        __builtin_prefetch((const uint8_t *)batch[i + 2 * AHEAD] + 64);
+    }
     if (i + AHEAD < count) {
         __builtin_prefetch(batch[i + AHEAD]->key);
         __builtin_prefetch(batch[i + AHEAD]->payload);
