@@ -6,7 +6,10 @@
  *                                                10 000 messages a transaction, offsets included
  *   restore_bench read [PROP=VALUE...]           reads it in batches and does nothing else: the
  *                                                most that librdkafka gives with these properties
- *   restore_bench restore [PROP=VALUE...]        restores it by the stage's own restore.c
+ *   restore_bench restore [PROP=VALUE...]        restores it by the stage's own restore.c; with
+ *                                                state.dir from a snapshot there, if there is one
+ *   restore_bench follow [PROP=VALUE...]         a line for each transaction that has landed since
+ *                                                the line before, with the wall clock, until killed
  *
  * Partition 0 of <app.id>.state. Each prints one line of key=value.
  */
@@ -217,6 +220,22 @@ static uint64_t last_transaction(rd_kafka_t *client)
     return number;
 }
 
+/* Every ten milliseconds, which is how wrong the time may be. */
+static void follow(rd_kafka_t *client)
+{
+    uint64_t seen = last_transaction(client);
+
+    for (;;) {
+        uint64_t number = last_transaction(client);
+        if (number != seen) {
+            printf("landed transaction=%" PRIu64 " at_ms=%" PRId64 "\n", number, clock_wall_ms());
+            fflush(stdout);
+        }
+        seen = number;
+        clock_sleep_ms(10);
+    }
+}
+
 static void read_restore(const char *topic, rd_kafka_t *client)
 {
     struct snapshot_place place = {.dir = config.state_dir,
@@ -279,6 +298,8 @@ int main(int argc, char **argv)
         read_bare(topic, high);
     else if (strcmp(word, "restore") == 0)
         read_restore(topic, client);
+    else if (strcmp(word, "follow") == 0)
+        follow(client);
     else
         return 2;
     rd_kafka_destroy(client);
