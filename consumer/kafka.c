@@ -103,6 +103,33 @@ static void keep_refused_topic(const char *text)
     pthread_mutex_unlock(&words_lock);
 }
 
+/* So is this; the last ones, by their handles' names. */
+static char held_up[16][64];
+static size_t held_up_count;
+
+static void keep_held_up(const rd_kafka_t *client, const char *text)
+{
+    size_t slots = sizeof(held_up) / sizeof(*held_up);
+
+    if (strstr(text, "another concurrent operation") == NULL)
+        return;
+    pthread_mutex_lock(&words_lock);
+    snprintf(held_up[held_up_count++ % slots], sizeof(held_up[0]), "%s", rd_kafka_name(client));
+    pthread_mutex_unlock(&words_lock);
+}
+
+bool kafka_was_held_up(const rd_kafka_t *producer)
+{
+    size_t slots = sizeof(held_up) / sizeof(*held_up);
+    bool found = false;
+
+    pthread_mutex_lock(&words_lock);
+    for (size_t i = 0; i < held_up_count && i < slots; i++)
+        found = found || strcmp(held_up[i], rd_kafka_name(producer)) == 0;
+    pthread_mutex_unlock(&words_lock);
+    return found;
+}
+
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
     char about[128];
@@ -111,6 +138,8 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
         return; /* each handle gets all properties; half of them are about the other half */
     if (strcmp(facility, "ADDPARTS") == 0)
         keep_refused_topic(text);
+    if (strcmp(facility, "GETPID") == 0)
+        keep_held_up(client, text);
     /* The text begins with the thread, which names the broker: each may say it once. */
     snprintf(about, sizeof(about), "%s %.*s", facility, (int)strcspn(text, "]"), text);
     log_seldom(level <= 3   ? LOG_WARN_LEVEL

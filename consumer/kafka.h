@@ -26,6 +26,13 @@ void kafka_address_text(char *out, size_t room);
 /* The topic that was last refused to a transaction; empty where its name is not known. */
 void kafka_refused_topic(char *out, size_t room);
 
+/*
+ * True where the broker has told this producer that its id still has a transaction of a producer
+ * before it to end. By then that one is fenced, and the end is under way; librdkafka asks again
+ * after half a second, and only then.
+ */
+bool kafka_was_held_up(const rd_kafka_t *producer);
+
 /* For questions only: metadata, admin, watermarks; read uncommitted (DESIGN 5, take-over). */
 rd_kafka_t *kafka_client(const struct config *config);
 

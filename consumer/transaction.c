@@ -12,6 +12,8 @@
 
 enum {
     SLICE_MS = 1000,             /* one call; they are resumable */
+    HURRY_MS = 20,               /* as long as a broker takes to end a transaction ... */
+    HURRIES = 25,                /* ... and how often that is hoped for */
     STOPPING_PATIENCE_MS = 3000, /* SIGTERM: out within 5 s */
     PAUSE_LEAST_MS = 100,        /* between new producers, while nothing lands */
     PAUSE_MOST_MS = 2000,
@@ -403,8 +405,33 @@ static void pause_before_new(struct transaction *transaction)
         transaction->pause_ms *= 2;
 }
 
+static void renew(struct transaction *transaction)
+{
+    throw_away(transaction);
+    transaction->producer =
+        kafka_producer(transaction->config, transaction->id, transaction->batch_bytes,
+                       transaction->tell_arrivals, transaction, on_delivery, on_error);
+    if (transaction->producer == NULL) {
+        transaction_answer(transaction, ANSWER_FATAL); /* logged: librdkafka refuses to be so */
+        return;
+    }
+    open_topics(transaction);
+    transaction->stale = false;
+    atomic_store(&transaction->disturbed, false);
+    transaction->since_ms = clock_monotonic_ms(); /* patience is with this producer */
+}
+
+/*
+ * The calls are short at first: where our id has a transaction of a process before us, as after
+ * every kill -9 at work, the broker ends it within milliseconds, but librdkafka looks again after
+ * 500 only. A new producer asks at once. Its predecessor has had its answer and asks no more, so
+ * the two cannot fence each other.
+ */
 static void init_transactions(struct transaction *transaction)
 {
+    int64_t left_ms;
+    bool hurried;
+
     if (transaction->stale) {
         if (is_contested(transaction)) {
             log_error("transactional_id_contested",
@@ -417,22 +444,23 @@ static void init_transactions(struct transaction *transaction)
             return;
         }
         pause_before_new(transaction);
-        throw_away(transaction);
-        transaction->producer =
-            kafka_producer(transaction->config, transaction->id, transaction->batch_bytes,
-                           transaction->tell_arrivals, transaction, on_delivery, on_error);
-        if (transaction->producer == NULL) {
-            transaction_answer(transaction,
-                               ANSWER_FATAL); /* logged: librdkafka refuses the configuration */
+        renew(transaction);
+        if (transaction->producer == NULL)
             return;
-        }
-        open_topics(transaction);
-        transaction->stale = false;
-        atomic_store(&transaction->disturbed, false);
-        transaction->since_ms = clock_monotonic_ms(); /* patience is with this producer */
+        transaction->hurries = HURRIES;
     }
+    hurried = transaction->hurries > 0;
+    transaction->hurries -= hurried;
+    left_ms = transaction->since_ms + transaction->patience_ms - clock_monotonic_ms();
+    if (left_ms < 1)
+        left_ms = 1;
+    if (left_ms > (hurried ? HURRY_MS : SLICE_MS))
+        left_ms = hurried ? HURRY_MS : SLICE_MS;
     take(transaction, "init_transactions",
-         rd_kafka_init_transactions(transaction->producer, SLICE_MS));
+         rd_kafka_init_transactions(transaction->producer, (int)left_ms));
+    if (hurried && wants_new_producer(transaction->state) && !transaction->stale &&
+        kafka_was_held_up(transaction->producer))
+        renew(transaction);
 }
 
 void transaction_step(struct transaction *transaction)

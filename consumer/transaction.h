@@ -41,10 +41,11 @@ struct transaction {
         int32_t partition;
         size_t bytes;
     } failed;
-    atomic_int record_error;         /* of the open transaction's first record that failed */
-    int64_t since_ms;                /* monotonic: when this state was entered */
-    int pause_ms;                    /* before the next new producer */
-    bool told;                       /* why it failed is in the log */
+    atomic_int record_error; /* of the open transaction's first record that failed */
+    int64_t since_ms;        /* monotonic: when this state was entered */
+    int pause_ms;            /* before the next new producer */
+    int hurries;             /* short calls left in which it is made anew as soon as that helps */
+    bool told;               /* why it failed is in the log */
     int64_t fenced_ms[FENCED_TIMES]; /* monotonic: when it was fenced last, the newest first */
     const struct outbox *outbox;     /* that is being carried */
     struct transaction_counts *counts;
