@@ -20,7 +20,7 @@ enum {
     QUEUE = 8,                  /* frames on their way to the disk: a megabyte */
     PART_OF_TIME = 10,          /* a tenth of the time goes into images ... */
     SLICE_LEAST_MS = 2,         /* ... at least so much at a time, */
-    SLICE_MOST_MS = 20,         /* and at most: nobody notices */
+    SLICE_MOST_MS = 10,         /* and at most: nobody notices */
     WRITE_BACK_BYTES = 1 << 23, /* so that the last sync is short, too */
     LEAVE_MS = 1000,
     FILE_MODE = 0640, /* message ids and reasons are in it */
