@@ -20,9 +20,17 @@
 
 enum { LETTER_OVERHEAD = 2048 /* batch and record framing beside key, value and headers */ };
 
+/* A batch is bounded in bytes, too: what comes next waits for the next one. */
+static void look_at_size(struct inside *inside)
+{
+    if (inside->outbox->bytes.size >= BATCH_BYTES_MOST)
+        inside->pump.budget = 0;
+}
+
 static void on_outcome(void *context, const struct lane *lane, const struct happening *happening)
 {
-    struct outbox *outbox = ((struct inside *)context)->outbox;
+    struct inside *inside = context;
+    struct outbox *outbox = inside->outbox;
 
     outbox_begin(outbox, OUTBOX_OUTCOMES, lane->partition);
     outbox_key(outbox);
@@ -31,6 +39,7 @@ static void on_outcome(void *context, const struct lane *lane, const struct happ
     outcome_encode(&outbox->bytes, happening->table, happening->id, &happening->record,
                    &happening->effects, lane->partition, false);
     outbox_end(outbox, NULL);
+    look_at_size(inside);
 }
 
 static size_t headers_size(const rd_kafka_headers_t *headers)
@@ -117,6 +126,7 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
         buffer_put(&outbox->bytes, message->payload, cut.value_size);
     }
     outbox_end(outbox, cut.headers);
+    look_at_size(inside);
 }
 
 struct sink emit_sink(struct inside *inside)

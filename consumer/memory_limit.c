@@ -14,8 +14,8 @@
  */
 enum {
     RECORD_BYTES = 256,
-    INPUT_BUFFER = 24 << 20,  /* an input's partition with a backlog: queued.min.messages */
-    WORKER_BUFFER = 64 << 20, /* a transaction on its way out, a restore on its way in */
+    INPUT_BUFFER = 24 << 20,   /* an input's partition with a backlog: queued.min.messages */
+    WORKER_BUFFER = 160 << 20, /* two batches on their way out, a restore on its way in */
     LEAST_RECORDS = 1000,
 };
 

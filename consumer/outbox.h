@@ -3,8 +3,8 @@
  *
  * A batch is taken, stepped and encoded into an outbox while the transaction before it is still
  * under way; then the outbox goes to the committer, which produces it at once. Its bytes are handed
- * to librdkafka as they lie here, without a copy, so an outbox may be cleared only when its
- * transaction is over: landed, or its producer destroyed.
+ * to librdkafka as they lie here, without a copy: an outbox may be used again only when its
+ * transaction is over, landed or with its producer destroyed; until then it keeps its memory.
  */
 #ifndef UPSHOT_CONSUMER_OUTBOX_H
 #define UPSHOT_CONSUMER_OUTBOX_H

@@ -21,7 +21,7 @@
 
 #include <inttypes.h>
 
-enum { TOO_LARGE_TRIES = 3, DRAIN_REST_MS = 50 };
+enum { TOO_LARGE_TRIES = 3, DRAIN_REST_MS = 50, LATE_MS = 1500 };
 
 static int64_t arrival(const struct outbox *outbox, int32_t partition)
 {
@@ -57,8 +57,8 @@ static void new_batch(struct inside *inside)
 }
 
 /*
- * The batch under way and the open one, which stands on it. Where partitions are on their way,
- * nothing is fetched again: who has them then starts anew.
+ * The batch under way and the open one, which stands on it. Where a rebalance is noted, what is
+ * read again is decided after it.
  */
 static void undo(struct inside *inside)
 {
@@ -69,6 +69,7 @@ static void undo(struct inside *inside)
     outbox_clear(inside->sent);
     outbox_clear(inside->outbox);
     new_batch(inside);
+    inside->rewind_owed = true;
     if (inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL)
         takeover_rewind(inside);
 }
@@ -215,13 +216,13 @@ static void no_producer(struct inside *inside)
 bool settle(struct inside *inside)
 {
     struct transaction *transaction = &inside->transaction;
-    enum transaction_state before = transaction->state;
+    enum transaction_state before = TRANSACTION_CLOSED;
     bool going = true;
 
     while (going && transaction->state != TRANSACTION_CLOSED) {
         if (transaction->state == TRANSACTION_UNCLEAR && before != TRANSACTION_UNCLEAR)
             log_warn("transaction_unclear", "worker=%d after=%s", inside->worker->number,
-                     transaction_state_words[before]);
+                     transaction_state_words[transaction->before]);
         before = transaction->state;
         switch (transaction->state) {
         case TRANSACTION_LANDED:
@@ -309,9 +310,14 @@ void settle_send(struct inside *inside)
         undo(inside);
 }
 
+/* A stage that stops has five seconds: where the one before took long, this one is left to others. */
 void settle_commit(struct inside *inside)
 {
+    int64_t start_ms = clock_monotonic_ms();
+
     settle_drain(inside);
+    if (atomic_load(&inside->stage->stop) && clock_monotonic_ms() - start_ms > LATE_MS)
+        undo(inside);
     if (inside->code == EXIT_WELL)
         settle_send(inside);
     settle_drain(inside);

@@ -431,13 +431,15 @@ static void look(struct snapshot_writer *writer, int64_t now_ms)
         writer->holding = NULL;
 }
 
-bool snapshot_writer_wants_rest(const struct snapshot_writer *writer,
-                                struct holding *const *holdings, size_t count, int64_t wall_ms)
+bool snapshot_writer_wants_rest(struct snapshot_writer *writer, struct holding *const *holdings,
+                                size_t count, int64_t wall_ms)
 {
     int64_t now_ms = clock_monotonic_ms();
 
+    if (!has_room(writer, writer->phase == IMAGE_NONE ? QUEUE : 2))
+        return false; /* the disk is slow: it holds nobody up */
     if (writer->phase == IMAGE_WALKING || writer->phase == IMAGE_ENDING)
-        return true;
+        return now_ms - writer->last_turn_ms >= SLICE_MOST_MS * PART_OF_TIME;
     for (size_t i = 0; i < count && writer->phase == IMAGE_NONE; i++)
         if (is_due(writer, holdings[i], now_ms, wall_ms))
             return true;

@@ -22,8 +22,8 @@ struct snapshot_writer *snapshot_writer_new(const struct snapshot_place *place, 
 void snapshot_writer_free(struct snapshot_writer **writer);
 
 /* True while an image is taken or due: changes should land before others are made. */
-bool snapshot_writer_wants_rest(const struct snapshot_writer *writer,
-                                struct holding *const *holdings, size_t count, int64_t wall_ms);
+bool snapshot_writer_wants_rest(struct snapshot_writer *writer, struct holding *const *holdings,
+                                size_t count, int64_t wall_ms);
 
 /*
  * Between two transactions: goes on with the image that is under way, or begins the next one that

@@ -336,6 +336,7 @@ static void assign_all(struct inside *inside)
 
     gather(inside);
     renew_generation(inside);
+    inside->rewind_owed = false; /* all is assigned anew, from where it landed */
     committed = await_committed(inside);
     if (committed == NULL)
         return;
@@ -475,6 +476,13 @@ static void fetch(struct inside *inside)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* What stays was undone just before: librdkafka still reads on where it was. */
+static void rewind_where_owed(struct inside *inside)
+{
+    if (inside->rewind_owed && inside->code == EXIT_WELL)
+        takeover_rewind(inside);
+}
+
 /* Takes over what is here and not taken yet. */
 static void take_more(struct inside *inside)
 {
@@ -504,6 +512,7 @@ static void assign_more(struct inside *inside)
 {
     mark(inside, true);
     renew_generation(inside);
+    rewind_where_owed(inside); /* before fetch(): what was only just assigned cannot be sought */
     take_more(inside);
     if (inside->code == EXIT_WELL)
         fetch(inside);
@@ -525,6 +534,7 @@ static void revoke_some(struct inside *inside)
     }
     failed_by(inside, "incremental_unassign",
               rd_kafka_incremental_unassign(inside->consumer, inside->rebalanced));
+    rewind_where_owed(inside);
     if (more && inside->code == EXIT_WELL)
         take_more(inside);
     tell_tasks(inside);
@@ -626,4 +636,5 @@ void takeover_rewind(struct inside *inside)
         seek(inside, NULL);
     else
         assign_inlets(inside);
+    inside->rewind_owed = false;
 }

@@ -131,8 +131,10 @@ static void say(const struct transaction *transaction, const char *call,
 
 static void enter(struct transaction *transaction, enum transaction_state state)
 {
-    if (state != transaction->state)
+    if (state != transaction->state) {
         transaction->since_ms = clock_monotonic_ms();
+        transaction->before = transaction->state;
+    }
     transaction->state = state;
 }
 
@@ -325,6 +327,7 @@ static size_t produce_run(struct transaction *transaction, const struct outbox *
         if (messages[done].err == RD_KAFKA_RESP_ERR__QUEUE_FULL &&
             wait_for_room(transaction, start_ms))
             continue;
+        require(messages[done].err != RD_KAFKA_RESP_ERR_NO_ERROR); /* the first `done` were taken */
         refused(transaction, first + done, messages[done].err);
         break;
     }

@@ -27,8 +27,8 @@ struct transaction {
     int64_t batch_bytes;
     const atomic_bool *stop; /* once set, patience is short */
     const char *topics[OUTBOX_TOPICS];
-    bool tell_arrivals; /* where control records come to lie is wanted */
-    enum transaction_state state;
+    bool tell_arrivals;                   /* where control records come to lie is wanted */
+    enum transaction_state state, before; /* before: the one that led to it */
     rd_kafka_t *producer;
     rd_kafka_topic_t *handles[OUTBOX_TOPICS]; /* of the producer */
     rd_kafka_headers_t *outcome_headers;      /* copied for each */

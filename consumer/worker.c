@@ -28,8 +28,7 @@ enum {
     REST_MS = 50, /* longest sleep: deadlines and signals are looked at this often */
     RESTORE_WAIT_MS = 5,
     LOOK_AGAIN_MS = 1000,
-    BATCH_BYTES_MOST = 32 << 20,    /* two of them are in memory at once */
-    CALL_MOST_MS = 5000,            /* no call of the committer's should take longer */
+    CALL_MOST_MS = 5000, /* as long as most calls of the committer's take at the very most */
     LOCKED_OUT_PATIENCE_MS = 90000, /* longer than a broker's default of the session timeout */
     LOCKED_OUT_PAUSE_MS = 1000,
 };
@@ -109,19 +108,12 @@ void worker_serve(struct inside *inside)
     }
 }
 
-static bool batch_is_full(const struct inside *inside)
-{
-    return inside->pump.budget <= 0 || inside->outbox->bytes.size >= BATCH_BYTES_MOST;
-}
-
 static void handle_rebalance(struct inside *inside)
 {
-    enum rebalance rebalance = inside->rebalance;
-
-    if (rebalance == REBALANCE_NONE)
+    if (inside->rebalance == REBALANCE_NONE)
         return;
     settle_drain(inside); /* what is under way uses the generation that there was */
-    if (rebalance == REBALANCE_REVOKE) {
+    if (inside->rebalance == REBALANCE_REVOKE) {
         if (rd_kafka_assignment_lost(inside->consumer))
             settle_give_up(inside);
         else
@@ -196,11 +188,11 @@ static void look_again(struct inside *inside)
 static bool batch_is_due(const struct inside *inside)
 {
     if (committer_is_away(inside->committer))
-        return inside->batch_open && !inside->batch_closed && batch_is_full(inside);
+        return inside->batch_open && !inside->batch_closed && inside->pump.budget <= 0;
     if (inside->transaction.state == TRANSACTION_VOID)
         return true; /* a producer first */
     return inside->batch_open &&
-           (batch_is_full(inside) || inside->batch_closed || atomic_load(&inside->stage->stop) ||
+           (inside->pump.budget <= 0 || inside->batch_closed || atomic_load(&inside->stage->stop) ||
             clock_monotonic_ms() - inside->opened_ms >= inside->config->commit_interval_ms);
 }
 
@@ -288,7 +280,9 @@ static void loop(struct inside *inside)
         look_again(inside);
         restoring = inside->restore.job_count > 0;
         if (restoring && inside->code == EXIT_WELL)
-            takeover_poll(inside, inside->batch_open ? 0 : RESTORE_WAIT_MS);
+            takeover_poll(inside, inside->batch_open && !committer_is_away(inside->committer)
+                                      ? 0
+                                      : RESTORE_WAIT_MS);
         settle_look(inside);
         take_image(inside);
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
@@ -306,7 +300,7 @@ static void loop(struct inside *inside)
     if (inside->code == EXIT_WELL)
         settle_commit(inside);
     else
-        settle_give_up(inside); /* left open, it would hold every reader back */
+        settle_give_up(inside); /* what is under way would hold every reader back */
 }
 
 /* ---- life of a worker ------------------------------------------------------------------- */

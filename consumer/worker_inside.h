@@ -34,6 +34,8 @@ struct refusal {
     bool looked_again;
 };
 
+enum { BATCH_BYTES_MOST = 32 << 20 }; /* of an outbox; two of them are in memory at once */
+
 struct inside {
     struct worker *worker;
     struct stage *stage;
@@ -61,6 +63,7 @@ struct inside {
     long long live;              /* this worker's part of stage->live */
     struct tally sealed, landed; /* the pump's tally at the last sealing, landing */
     enum rebalance rebalance;    /* noted by the callback, handled by the loop */
+    bool rewind_owed; /* undone while one was noted: what stays is to be read again, too */
     rd_kafka_topic_partition_list_t *rebalanced;
     bool closing;
     bool locked_out;       /* the group keeps our name for the process before */
