@@ -310,7 +310,7 @@ void settle_send(struct inside *inside)
         undo(inside);
 }
 
-/* A stage that stops has five seconds: where the one before took long, this one is left to others. */
+/* A stage that stops has five seconds: where one took long, the open batch is undone. */
 void settle_commit(struct inside *inside)
 {
     int64_t start_ms = clock_monotonic_ms();
