@@ -475,8 +475,6 @@ static const struct argp_option argp_options[] = {
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
-    char *comma;
-
     switch (key) {
     case 'b':
         options.bootstrap = value;
@@ -485,13 +483,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         tool_set_pair(&options.more, value);
         return 0;
     case KEY_INPUTS:
-        comma = strchr(value, ',');
-        if (comma == NULL)
+        if (!tool_two_topics(value, options.inputs))
             argp_error(state, "--inputs takes two topics");
-        else
-            *comma = 0;
-        options.inputs[0] = value;
-        options.inputs[1] = comma + 1;
         return 0;
     case KEY_SEED:
         options.seed = tool_number("--seed", value);

@@ -382,8 +382,6 @@ static void set_number(struct argp_state *state, uint64_t *number, const char *v
 
 static error_t parse(int key, char *value, struct argp_state *state)
 {
-    char *comma;
-
     switch (key) {
     case 'b':
         options.bootstrap = value;
@@ -400,13 +398,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         tool_set_pair(&options.more, value);
         return 0;
     case KEY_INPUTS:
-        comma = strchr(value, ',');
-        if (comma == NULL)
+        if (!tool_two_topics(value, options.inputs))
             argp_error(state, "--inputs takes two topics");
-        else
-            *comma = 0;
-        options.inputs[0] = value;
-        options.inputs[1] = comma + 1;
         return 0;
     case KEY_OUTCOMES:
         options.outcomes = value;

@@ -72,6 +72,18 @@ void tool_set_pair(struct properties *properties, char *pair)
     tool_set(properties, pair, equals + 1);
 }
 
+bool tool_two_topics(char *value, const char *topics[2])
+{
+    char *comma = strchr(value, ',');
+
+    if (comma == NULL)
+        return false;
+    *comma = 0;
+    topics[0] = value;
+    topics[1] = comma + 1;
+    return true;
+}
+
 rd_kafka_t *tool_client(rd_kafka_type_t type, const struct properties *properties)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();

@@ -8,6 +8,7 @@
 #define UPSHOT_BENCHMARKS_TOOL_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { TOOL_PARTITIONS_MAX = 256, TOOL_PROPERTIES_MAX = 64 };
@@ -33,6 +34,9 @@ void tool_set(struct properties *properties, const char *name, const char *value
 
 /* "name=value", split where it lies. */
 void tool_set_pair(struct properties *properties, char *pair);
+
+/* "sends,receipts", split where it lies. False: there are not two. */
+bool tool_two_topics(char *value, const char *topics[2]);
 
 rd_kafka_t *tool_client(rd_kafka_type_t type, const struct properties *properties);
 
