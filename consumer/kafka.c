@@ -257,6 +257,8 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
     } else {
         demand(conf, "partition.assignment.strategy", "range");
     }
+    /* By heartbeats a member hears that others wait for it, to share out partitions anew. */
+    prefer(conf, config, "heartbeat.interval.ms", "500");
     prefer(conf, config, "fetch.wait.max.ms", "50");
     prefer(conf, config, "fetch.message.max.bytes", "4194304");
     prefer(conf, config, "queued.min.messages", "50000");

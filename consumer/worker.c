@@ -31,6 +31,7 @@ enum {
     CALL_MOST_MS = 5000, /* as long as most calls of the committer's take at the very most */
     LOCKED_OUT_PATIENCE_MS = 90000, /* longer than a broker's default of the session timeout */
     LOCKED_OUT_PAUSE_MS = 1000,
+    FOUNDING_MOST_MS = 300,
 };
 
 int64_t stage_now_ms(const struct stage *stage)
@@ -122,6 +123,7 @@ static void handle_rebalance(struct inside *inside)
         takeover_revoke(inside);
     } else {
         inside->rebalance = REBALANCE_NONE;
+        atomic_store(&inside->stage->founded, true);
         takeover_assign(inside);
     }
 }
@@ -243,6 +245,22 @@ static bool join_group(struct inside *inside)
     inside->events = rd_kafka_queue_get_consumer(inside->consumer);
     rd_kafka_queue_io_event_enable(inside->events, inside->wake[1], &one, sizeof(one));
     return subscribe(inside);
+}
+
+/*
+ * The first worker founds the group, where there is none yet, and the others join what it has:
+ * who comes while the founder is still being told its share makes the group begin again, and
+ * librdkafka 2.0.2 waits two seconds before it does. A broker that lets a new group wait for
+ * members (group.initial.rebalance.delay.ms) is not waited for: its first share is for all.
+ */
+static void let_the_first_join(const struct inside *inside)
+{
+    const struct stage *stage = inside->stage;
+    int64_t since_ms = clock_monotonic_ms();
+
+    while (inside->worker->number > 0 && !atomic_load(&stage->founded) &&
+           !atomic_load(&stage->stop) && clock_monotonic_ms() - since_ms < FOUNDING_MOST_MS)
+        clock_sleep_ms(1);
 }
 
 static void leave_group(struct inside *inside)
@@ -371,6 +389,7 @@ static bool start(struct inside *inside)
     }
     if (!settle(inside))
         return false;
+    let_the_first_join(inside);
     if (!join_group(inside))
         inside->code = EXIT_WORLD;
     return inside->code == EXIT_WELL;
