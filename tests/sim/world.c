@@ -431,7 +431,8 @@ void process_pause(struct process *process, int64_t for_us)
     if (!process->alive)
         return;
     world_trace("P%d sleeps %lld ms", process->number, (long long)(for_us / MS));
-    process->paused_until = world.now_us + for_us;
+    if (process->paused_until < world.now_us + for_us) /* a sleeper is not woken by another sleep */
+        process->paused_until = world.now_us + for_us;
     if (running != NULL && running->process == process)
         fiber_wait(process->paused_until);
 }
