@@ -21,6 +21,15 @@ static inline void *memory_get(size_t size)
     return memory;
 }
 
+/* The same, all bytes 0. */
+static inline void *memory_get_clean(size_t size)
+{
+    void *memory = calloc(1, size);
+
+    require(memory != NULL);
+    return memory;
+}
+
 /* Room for `count` items of `size` bytes where there was less; the content stays. */
 static inline void *memory_resize(void *memory, size_t count, size_t size)
 {

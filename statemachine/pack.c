@@ -151,6 +151,19 @@ void record_unpack(const uint8_t *in, const struct intern *intern, struct record
         record->reason_at_ms = state_at_ms(record);
 }
 
+void record_packed_standing(const uint8_t *in, uint8_t *state, enum standing *standing)
+{
+    unsigned flags = *in++;
+
+    for (int refs = 0; refs < 3; refs++)
+        while (*in++ >= 0x80)
+            ;
+    *state = *in;
+    *standing = (flags & HAS_OUTCOME) != 0 ? STANDING_SETTLED
+                : (flags & HAS_SEND) != 0  ? STANDING_WAITING
+                                           : STANDING_UNSENT;
+}
+
 struct packed_refs record_packed_refs(const uint8_t *in)
 {
     struct packed_refs refs;

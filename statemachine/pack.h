@@ -29,4 +29,7 @@ void record_unpack(const uint8_t *packed, const struct intern *intern, struct re
 
 struct packed_refs record_packed_refs(const uint8_t *packed);
 
+/* The little that a census wants to know of it. */
+void record_packed_standing(const uint8_t *packed, uint8_t *state, enum standing *standing);
+
 #endif

@@ -47,6 +47,14 @@ struct record {
     struct seen seen[SEEN_MAX]; /* sorted by status, which is by strength */
 };
 
+/* Where a message stands on its way to its first outcome. */
+enum standing {
+    STANDING_UNSENT, /* no outcome yet, and no send seen: held, or past its hold */
+    STANDING_WAITING,
+    STANDING_SETTLED, /* it has one, and is kept for what comes late */
+    STANDING_COUNT
+};
+
 /* The set of statuses seen that have a vote, as bits. */
 uint64_t record_seen_mask(const struct table *table, const struct record *record);
 

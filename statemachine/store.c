@@ -58,6 +58,7 @@ struct store {
     hash_fn *hash;
     uint64_t seed;
     struct journal journals[2];    /* one is open; the other is sealed, or empty */
+    uint32_t *census[CHANNELS_MAX]; /* rows of STANDING_COUNT, as store_census() is asked */
     struct journal *open, *sealed; /* sealed: NULL where nothing is */
 };
 
@@ -124,6 +125,8 @@ void store_free(struct store **store)
     index_release(&(*store)->index);
     timers_release(&(*store)->timers);
     intern_release(&(*store)->intern);
+    for (int i = 0; i < CHANNELS_MAX; i++)
+        free((*store)->census[i]);
     for (int i = 0; i < 2; i++) {
         free((*store)->journals[i].changes);
         free((*store)->journals[i].keys);
@@ -240,6 +243,40 @@ static uint32_t block_new(struct store *store, struct message_key key, const uin
     return handle;
 }
 
+/* ---- the census ------------------------------------------------------------------------- */
+
+enum { CENSUS_STATES = STATUSES_MAX + 1 };
+
+static size_t census_cell(uint8_t state, enum standing standing)
+{
+    size_t row = state == STATUS_NONE ? 0 : (size_t)state + 1;
+
+    require(row < CENSUS_STATES);
+    return row * STANDING_COUNT + standing;
+}
+
+/* A block comes into the index (1), or leaves it (-1). */
+static void census_count(struct store *store, uint32_t handle, int by)
+{
+    const struct block *block = block_at(store, handle);
+    uint32_t **rows = &store->census[block->channel];
+    enum standing standing;
+    uint8_t state;
+
+    if (*rows == NULL)
+        *rows = memory_get_clean(CENSUS_STATES * STANDING_COUNT * sizeof(**rows));
+    record_packed_standing(block_packed(block), &state, &standing);
+    (*rows)[census_cell(state, standing)] += (uint32_t)by;
+}
+
+uint32_t store_census(const struct store *store, uint8_t channel, uint8_t state,
+                      enum standing standing)
+{
+    const uint32_t *rows = store->census[channel];
+
+    return rows == NULL ? 0 : rows[census_cell(state, standing)];
+}
+
 /* ---- the journals ----------------------------------------------------------------------- */
 
 static void journal_add(struct journal *journal, struct message_key key, uint64_t hash,
@@ -350,11 +387,13 @@ static void undo(struct store *store, struct journal *journal)
         if (handle != 0) {
             require(block_at(store, handle)->layer == journal->layer);
             index_remove(&store->index, change->hash, handle);
+            census_count(store, handle, -1);
             timers_cancel(&store->timers, block_at(store, handle)->timer);
             block_free(store, handle);
         }
         if (change->old != 0) {
             index_insert(&store->index, change->hash, change->old);
+            census_count(store, change->old, 1);
             timers_add(&store->timers, change->wake_ms, change->old);
         }
     }
@@ -378,6 +417,7 @@ static void put_new(struct store *store, struct message_key key, uint64_t hash,
 
     journal_add(store->open, key, hash, 0, 0);
     index_insert(&store->index, hash, handle);
+    census_count(store, handle, 1);
     timers_add(&store->timers, wake_ms, handle);
 }
 
@@ -390,6 +430,8 @@ static void put_beside(struct store *store, struct message_key key, struct place
 
     journal_add(store->open, key, place.hash, place.handle, timers_deadline(&store->timers, timer));
     index_replace(&store->index, place.hash, place.handle, handle);
+    census_count(store, place.handle, -1);
+    census_count(store, handle, 1);
     timers_hand_over(&store->timers, timer, handle, wake_ms);
 }
 
@@ -400,13 +442,16 @@ static void put_again(struct store *store, struct message_key key, struct place 
     struct block *block = block_at(store, place.handle);
     uint32_t timer = block->timer;
 
+    census_count(store, place.handle, -1);
     if (slab_fits(&store->slab, place.handle, BLOCK_HEAD + key.id.size + size)) {
         block_drop_texts(store, block);
         memcpy(block->bytes + key.id.size, packed, size);
+        census_count(store, place.handle, 1);
         timers_move(&store->timers, timer, wake_ms);
     } else {
         uint32_t handle = block_new(store, key, packed, size);
         index_replace(&store->index, place.hash, place.handle, handle);
+        census_count(store, handle, 1);
         timers_hand_over(&store->timers, timer, handle, wake_ms);
         block_free(store, place.handle);
     }
@@ -451,6 +496,7 @@ void store_forget(struct store *store, struct message_key key, struct place plac
         journal_add(store->open, key, place.hash, place.handle,
                     timers_deadline(&store->timers, timer));
     index_remove(&store->index, place.hash, place.handle);
+    census_count(store, place.handle, -1);
     timers_cancel(&store->timers, timer);
     if (is_own)
         block_free(store, place.handle);
@@ -513,6 +559,7 @@ void store_put_landed(struct store *store, struct message_key key, uint64_t hash
     require(key.id.size >= 1 && key.id.size <= MESSAGE_ID_MAX);
     handle = block_new(store, key, packed, size);
     block_at(store, handle)->layer = LANDED;
+    census_count(store, handle, 1);
     if (before == 0) {
         index_insert(&store->index, hash, handle);
         timers_add(&store->timers, wake_ms, handle);
@@ -520,6 +567,7 @@ void store_put_landed(struct store *store, struct message_key key, uint64_t hash
     }
     timer = block_at(store, before)->timer;
     index_replace(&store->index, hash, before, handle);
+    census_count(store, before, -1);
     timers_hand_over(&store->timers, timer, handle, wake_ms);
     block_free(store, before);
 }
@@ -532,6 +580,7 @@ void store_forget_landed(struct store *store, struct message_key key, uint64_t h
     if (handle == 0)
         return;
     index_remove(&store->index, hash, handle);
+    census_count(store, handle, -1);
     timers_cancel(&store->timers, block_at(store, handle)->timer);
     block_free(store, handle);
 }
@@ -546,6 +595,38 @@ struct text store_keep_text(struct store *store, struct text text)
 size_t store_count(const struct store *store)
 {
     return store->index.count;
+}
+
+size_t store_upcoming(const struct store *store, struct upcoming *upcoming, size_t most)
+{
+    uint32_t places[TIMERS_SOON_MAX];
+    size_t count = timers_soon(&store->timers, places, most);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct block *block = block_at(store, timers_handle(&store->timers, places[i]));
+        upcoming[i].deadline_ms = timers_deadline(&store->timers, places[i]);
+        upcoming[i].key = block_key(block);
+        record_packed_standing(block_packed(block), &upcoming[i].state, &upcoming[i].standing);
+    }
+    return count;
+}
+
+bool store_ahead(const struct store *store, const int64_t *bounds_ms, size_t count,
+                 uint64_t *counts)
+{
+    enum { LOOKS = 4096 };
+    uint32_t all = store->timers.count, step = all / LOOKS + 1;
+
+    for (size_t i = 0; i <= count; i++)
+        counts[i] = 0;
+    for (uint64_t place = 1; place <= all; place += step) {
+        int64_t deadline_ms = timers_deadline(&store->timers, (uint32_t)place);
+        size_t i = 0;
+        while (i < count && deadline_ms >= bounds_ms[i])
+            i++;
+        counts[i] += all - place + 1 < step ? all - place + 1 : step;
+    }
+    return step == 1;
 }
 
 static size_t journal_memory(const struct journal *journal)
@@ -612,4 +693,8 @@ void store_clear(struct store *store)
     index_init(&store->index);
     timers_release(&store->timers);
     timers_init(&store->timers, store, on_timer_moved, timer_order);
+    for (int i = 0; i < CHANNELS_MAX; i++) {
+        free(store->census[i]);
+        store->census[i] = NULL;
+    }
 }

@@ -119,6 +119,34 @@ struct text store_keep_text(struct store *store, struct text text);
 /* How many records it holds. */
 size_t store_count(const struct store *store);
 
+/*
+ * How many of a channel's records are in a state (STATUS_NONE: in none yet) and stand so; what is
+ * pending is counted as if it had landed. Kept with every change: asking costs nothing.
+ */
+uint32_t store_census(const struct store *store, uint8_t channel, uint8_t state,
+                      enum standing standing);
+
+/*
+ * The records that are due next, the earliest first, `most` of them at most (UPCOMING_MAX). The
+ * keys are borrowed until the next change. Returns how many there are.
+ */
+enum { UPCOMING_MAX = 16 };
+struct upcoming {
+    int64_t deadline_ms;
+    struct message_key key;
+    uint8_t state;
+    enum standing standing;
+};
+size_t store_upcoming(const struct store *store, struct upcoming *upcoming, size_t most);
+
+/*
+ * How many deadlines lie before each of these times, which ascend: counts[i] is of those before
+ * bounds[i] and not before bounds[i - 1]; counts[count] of all others. Of a large store it is an
+ * estimate, from some thousands that lie evenly in it; true is returned where it is exact.
+ */
+bool store_ahead(const struct store *store, const int64_t *bounds_ms, size_t count,
+                 uint64_t *counts);
+
 /* What it holds and what that costs, by part; bytes. */
 struct store_size {
     size_t records;

@@ -190,6 +190,30 @@ bool timers_first(const struct timers *timers, int64_t *deadline_ms, uint32_t *h
     return true;
 }
 
+/* What comes after an entry lies below it; so what may come next are the children of those taken. */
+size_t timers_soon(const struct timers *timers, uint32_t *places, size_t most)
+{
+    uint32_t open[TIMERS_SOON_MAX * ARITY + 1];
+    size_t open_count = 0, count = 0;
+
+    require(most <= TIMERS_SOON_MAX);
+    if (timers->count > 0)
+        open[open_count++] = 1;
+    while (count < most && open_count > 0) {
+        size_t first = 0;
+        uint64_t child;
+        for (size_t i = 1; i < open_count; i++)
+            if (before(timers, entry_at(timers, open[i]), entry_at(timers, open[first])))
+                first = i;
+        child = ((uint64_t)open[first] - 1) * ARITY + 2;
+        places[count++] = open[first];
+        open[first] = open[--open_count];
+        for (uint64_t last = child + ARITY; child < last && child <= timers->count; child++)
+            open[open_count++] = (uint32_t)child;
+    }
+    return count;
+}
+
 size_t timers_memory(const struct timers *timers)
 {
     return timers->chunk_count * sizeof(struct timers_chunk) +

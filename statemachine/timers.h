@@ -45,6 +45,10 @@ void timers_expect(const struct timers *timers, uint32_t place);
 /* The first to fire; false when there is none. It stays until it is moved or cancelled. */
 bool timers_first(const struct timers *timers, int64_t *deadline_ms, uint32_t *handle);
 
+/* The places of the earliest entries, in their order, `most` at most (TIMERS_SOON_MAX). */
+enum { TIMERS_SOON_MAX = 16 };
+size_t timers_soon(const struct timers *timers, uint32_t *places, size_t most);
+
 size_t timers_memory(const struct timers *timers);
 
 #endif

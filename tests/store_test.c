@@ -94,6 +94,15 @@ static void make_record(uint64_t stamp, struct record *record, struct rooms *roo
         record->seen_count = (uint8_t)(bits >> 48 & 63);
     for (uint8_t i = 0; i < record->seen_count; i++)
         record->seen[i] = (struct seen){.at_ms = record->life_ms + i * 1000, .status = i};
+    if (record->seen_count > 0 && (bits >> 54 & 1) != 0) {
+        record->state = (uint8_t)((record->seen_count - 1) % STATUSES_MAX);
+        record->state_ts_ms = record->life_ms + 3;
+    }
+    if ((bits >> 55 & 3) == 0) {
+        record->revision = 1 + (uint32_t)(bits >> 57 & 1);
+        record->forget_ms = record->life_ms + 100000;
+        record->emitted.status = record->state;
+    }
 }
 
 static void check_record(const struct record *record, uint64_t stamp)
@@ -222,25 +231,84 @@ static void check_touched(void)
             fail_msg("key %u %s to the state topic", i, told[i] ? "owes nothing" : "is not owed");
 }
 
+struct counted {
+    size_t count;
+    uint32_t census[5][STATUSES_MAX + 1][STANDING_COUNT];
+};
+
 static bool count_visit(void *context, struct message_key key, const struct record *record)
 {
+    struct counted *counted = context;
     uint32_t i = number_of(key);
+    enum standing standing = record->revision > 0 ? STANDING_SETTLED
+                             : record->send_seen  ? STANDING_WAITING
+                                                  : STANDING_UNSENT;
 
     assert_true(model.now[i].there);
     check_record(record, model.now[i].stamp);
-    (*(size_t *)context)++;
+    counted->count++;
+    counted->census[key.channel][record->state == STATUS_NONE ? 0 : record->state + 1][standing]++;
     return true;
+}
+
+static void check_census(const struct counted *counted)
+{
+    for (int channel = 0; channel < 5; channel++)
+        for (int row = 0; row <= STATUSES_MAX; row++)
+            for (int standing = 0; standing < STANDING_COUNT; standing++)
+                assert_int_equal(store_census(store, (uint8_t)channel,
+                                              row == 0 ? STATUS_NONE : (uint8_t)(row - 1),
+                                              (enum standing)standing),
+                                 counted->census[channel][row][standing]);
+}
+
+/* The next ones to fire, and how many do when, against a search through all. */
+static void check_upcoming(void)
+{
+    struct upcoming upcoming[UPCOMING_MAX];
+    size_t count = store_upcoming(store, upcoming, UPCOMING_MAX);
+    bool told[KEYS] = {false};
+    uint64_t ahead[3], expected[3] = {0};
+    int64_t bounds_ms[2] = {INT64_MIN, INT64_MIN};
+
+    assert_int_equal(count, model.count < UPCOMING_MAX ? model.count : UPCOMING_MAX);
+    for (size_t n = 0; n < count; n++) {
+        uint32_t i = number_of(upcoming[n].key);
+        assert_true(model.now[i].there && !told[i]);
+        assert_int_equal(upcoming[n].deadline_ms, model.now[i].wake_ms);
+        told[i] = true;
+        for (uint32_t other = 0; other < KEYS; other++)
+            if (model.now[other].there && !told[other])
+                assert_true(model.now[other].wake_ms > model.now[i].wake_ms ||
+                            (model.now[other].wake_ms == model.now[i].wake_ms &&
+                             compare_keys(other, i) > 0));
+    }
+    if (count > 0) {
+        bounds_ms[0] = upcoming[count / 2].deadline_ms;
+        bounds_ms[1] = upcoming[count - 1].deadline_ms + 1;
+    }
+    for (uint32_t i = 0; i < KEYS; i++)
+        if (model.now[i].there)
+            expected[model.now[i].wake_ms < bounds_ms[0]   ? 0
+                     : model.now[i].wake_ms < bounds_ms[1] ? 1
+                                                           : 2]++;
+    assert_true(store_ahead(store, bounds_ms, 2, ahead)); /* so few are counted, not estimated */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ahead[i], expected[i]);
 }
 
 static void check_all(void)
 {
     struct place place;
-    size_t visited = 0;
+    static struct counted counted;
 
+    counted = (struct counted){0};
     for (uint32_t i = 0; i < KEYS; i++)
         check_key(i, &place);
-    store_walk(store, count_visit, &visited);
-    assert_int_equal(visited, model.count);
+    store_walk(store, count_visit, &counted);
+    assert_int_equal(counted.count, model.count);
+    check_census(&counted);
+    check_upcoming();
     assert_int_equal(store_measure(store).records, model.count);
     check_first(&place);
     check_touched();
@@ -761,6 +829,10 @@ static void what_is_restored_is_as_if_it_had_been_put_and_landed(void **state)
         assert_int_equal(store_count(store), store_count(other));
     }
     assert_int_equal(store_touched(store), 0);
+    for (uint8_t channel = 0; channel < CHANNELS_MAX; channel++)
+        for (int standing = 0; standing < STANDING_COUNT; standing++)
+            assert_int_equal(store_census(store, channel, STATUS_NONE, (enum standing)standing),
+                             store_census(other, channel, STATUS_NONE, (enum standing)standing));
     store_undo(store); /* nothing of it is pending */
     assert_true(store_count(store) > 100);
     while (store_first_due(store, INT64_MAX, &deadline_ms, &key, &place, &record)) {
@@ -840,6 +912,8 @@ static void a_cleared_one_is_empty_and_as_good_as_new(void **state)
         store_clear(store);
         assert_int_equal(store_count(store), 0);
         assert_int_equal(store_next_deadline(store), INT64_MAX);
+        for (int standing = 0; standing < STANDING_COUNT; standing++)
+            assert_int_equal(store_census(store, 0, STATUS_NONE, (enum standing)standing), 0);
         assert_int_equal(store_measure(store).texts, 1);
         assert_true(text_equal(kept, text_of("message.receipts")));
         assert_false(store_find(store, many_key(7, room), &place, &record));
