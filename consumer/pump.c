@@ -55,14 +55,39 @@ bool lane_is_due(const struct lane *lane, int64_t until_ms)
     return store_next_deadline(lane->task.store) <= until_ms;
 }
 
+static void count_settled(struct channel_tally *tally, int64_t took_ms)
+{
+    static const double bounds_s[SETTLE_BOUNDS] = SETTLE_BOUNDS_S;
+    int bucket = 0;
+
+    while (bucket < SETTLE_BOUNDS && (double)took_ms > bounds_s[bucket] * 1000)
+        bucket++;
+    tally->settled_within[bucket]++;
+    tally->settle_ms += (uint64_t)took_ms;
+}
+
+static void count_arrival(struct channel_tally *tally, const struct happening *happening)
+{
+    uint8_t state = happening->record.state;
+
+    tally->arrivals[happening->effects.arrival]++;
+    if (happening->effects.arrival == ARRIVAL_OPENED || state != happening->state_before)
+        tally->entered[state == STATUS_NONE ? 0 : state + 1]++;
+}
+
 static void hand_out(struct pump *pump, struct lane *lane, const struct happening *happening)
 {
+    struct channel_tally *tally = &pump->tally.channels[happening->table->index];
+
     if (happening->effects.forgets)
-        pump->tally.forgotten++;
+        tally->forgotten++;
     if (!happening->effects.emits)
         return;
-    pump->tally.outcomes[happening->table->index][happening->record.emitted.outcome]++;
-    pump->tally.corrections += happening->record.revision > 1;
+    tally->outcomes[happening->record.emitted.outcome][happening->effects.settled_by]++;
+    if (happening->record.revision > 1)
+        tally->corrections++;
+    else
+        count_settled(tally, happening->effects.settled_at_ms - happening->record.first_ts_ms);
     pump->sink.outcome(pump->sink.context, lane, happening);
 }
 
@@ -108,7 +133,7 @@ bool pump_take(struct pump *pump, struct lane *lane, const struct incoming *inco
             bury(pump, lane, incoming, incoming->reason, incoming->detail);
         } else {
             task_apply(&lane->task, &incoming->event, &happening);
-            pump->tally.arrivals[happening.effects.arrival]++;
+            count_arrival(&pump->tally.channels[happening.table->index], &happening);
             hand_out(pump, lane, &happening);
         }
     }

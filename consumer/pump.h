@@ -13,14 +13,24 @@
 #include "schemas/event.h"
 #include "statemachine/task.h"
 
+/* How long messages took to settle, in seconds: the bounds of a histogram's buckets. */
+#define SETTLE_BOUNDS_S {0.1, 0.5, 1, 5, 15, 60, 300, 1800, 3600, 21600, 86400, 259200}
+enum { SETTLE_BOUNDS = 12 };
+
 /* What a process or a task has seen; sums, so that they can be added and compared. */
 struct tally {
     uint64_t records;
-    uint64_t arrivals[ARRIVAL_COUNT];
     uint64_t dead_letters[REASON_COUNT];
-    uint64_t outcomes[CHANNELS_MAX][OUTCOME_COUNT];
-    uint64_t corrections;
-    uint64_t forgotten;
+    struct channel_tally {
+        uint64_t arrivals[ARRIVAL_COUNT];
+        uint64_t outcomes[OUTCOME_COUNT][SETTLED_BY_COUNT];
+        uint64_t corrections;
+        uint64_t forgotten;
+        uint64_t entered[STATUSES_MAX + 1]; /* moves into state s - 1; 0: opened without one */
+        /* First outcomes: from the first record about a message to settled_at. Not cumulative. */
+        uint64_t settled_within[SETTLE_BOUNDS + 1];
+        uint64_t settle_ms; /* their sum */
+    } channels[CHANNELS_MAX];
 };
 
 /* One partition: the task, and what is counted with it. */

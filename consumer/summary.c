@@ -6,18 +6,53 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static void add(uint64_t *to, const uint64_t *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+_Static_assert(sizeof(struct tally) % sizeof(uint64_t) == 0, "it is sums, and nothing else");
+
 void tally_add(struct tally *to, const struct tally *from)
 {
-    to->records += from->records;
-    for (int i = 0; i < ARRIVAL_COUNT; i++)
-        to->arrivals[i] += from->arrivals[i];
-    for (int i = 0; i < REASON_COUNT; i++)
-        to->dead_letters[i] += from->dead_letters[i];
+    add((uint64_t *)to, (const uint64_t *)from, sizeof(*to) / sizeof(uint64_t));
+}
+
+uint64_t tally_arrivals(const struct tally *tally, enum arrival arrival)
+{
+    uint64_t sum = 0;
+
     for (int i = 0; i < CHANNELS_MAX; i++)
-        for (int j = 0; j < OUTCOME_COUNT; j++)
-            to->outcomes[i][j] += from->outcomes[i][j];
-    to->corrections += from->corrections;
-    to->forgotten += from->forgotten;
+        sum += tally->channels[i].arrivals[arrival];
+    return sum;
+}
+
+uint64_t tally_corrections(const struct tally *tally)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < CHANNELS_MAX; i++)
+        sum += tally->channels[i].corrections;
+    return sum;
+}
+
+uint64_t tally_forgotten(const struct tally *tally)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < CHANNELS_MAX; i++)
+        sum += tally->channels[i].forgotten;
+    return sum;
+}
+
+uint64_t channel_outcomes(const struct channel_tally *tally, enum outcome outcome)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < SETTLED_BY_COUNT; i++)
+        sum += tally->outcomes[outcome][i];
+    return sum;
 }
 
 uint64_t tally_outcomes(const struct tally *tally)
@@ -26,7 +61,7 @@ uint64_t tally_outcomes(const struct tally *tally)
 
     for (int i = 0; i < CHANNELS_MAX; i++)
         for (int j = 0; j < OUTCOME_COUNT; j++)
-            sum += tally->outcomes[i][j];
+            sum += channel_outcomes(&tally->channels[i], (enum outcome)j);
     return sum;
 }
 
@@ -44,7 +79,7 @@ void tally_require_whole(const struct tally *tally)
     uint64_t accounted = tally_dead_letters(tally);
 
     for (int i = 0; i < ARRIVAL_COUNT; i++)
-        accounted += tally->arrivals[i];
+        accounted += tally_arrivals(tally, (enum arrival)i);
     require(accounted == tally->records);
 }
 
@@ -76,11 +111,14 @@ static double per_second(const struct tally *tally, double seconds)
 void summary_json(struct buffer *out, const struct tables *tables, const struct tally *tally,
                   uint64_t live, double seconds)
 {
+    uint64_t arrivals[ARRIVAL_COUNT];
     bool first = true;
 
     put(out, "{\"events\":%llu,\"seconds\":%.3f,\"events_per_s\":%.0f,",
         (unsigned long long)tally->records, seconds, per_second(tally, seconds));
-    put_counts(out, "arrivals", arrival_words, tally->arrivals, ARRIVAL_COUNT);
+    for (int i = 0; i < ARRIVAL_COUNT; i++)
+        arrivals[i] = tally_arrivals(tally, (enum arrival)i);
+    put_counts(out, "arrivals", arrival_words, arrivals, ARRIVAL_COUNT);
     put(out, ",");
     put_counts(out, "dead_letters", reason_words, tally->dead_letters, REASON_COUNT);
     put(out, ",\"outcomes\":{");
@@ -89,16 +127,17 @@ void summary_json(struct buffer *out, const struct tables *tables, const struct 
         put(out, "%s\"%s\":{", first ? "" : ",", tables->rows[i]->channel);
         first = false;
         for (int j = 0; j < OUTCOME_COUNT; j++) {
-            if (tally->outcomes[i][j] == 0)
+            uint64_t count = channel_outcomes(&tally->channels[i], (enum outcome)j);
+            if (count == 0)
                 continue;
             put(out, "%s\"%s\":%llu", first_outcome ? "" : ",", outcome_words[j],
-                (unsigned long long)tally->outcomes[i][j]);
+                (unsigned long long)count);
             first_outcome = false;
         }
         put(out, "}");
     }
     put(out, "},\"corrections\":%llu,\"forgotten\":%llu,\"live\":%llu}",
-        (unsigned long long)tally->corrections, (unsigned long long)tally->forgotten,
+        (unsigned long long)tally_corrections(tally), (unsigned long long)tally_forgotten(tally),
         (unsigned long long)live);
 }
 
@@ -109,24 +148,26 @@ void summary_text(struct buffer *out, const struct tables *tables, const struct 
         per_second(tally, seconds));
     put(out, "  arrivals    ");
     for (int i = 0; i < ARRIVAL_COUNT; i++)
-        if (tally->arrivals[i] > 0)
-            put(out, " %s %llu", arrival_words[i], (unsigned long long)tally->arrivals[i]);
+        if (tally_arrivals(tally, (enum arrival)i) > 0)
+            put(out, " %s %llu", arrival_words[i],
+                (unsigned long long)tally_arrivals(tally, (enum arrival)i));
     put(out, "\n");
     for (size_t i = 0; i < tables->count; i++) {
         bool any = false;
         for (int j = 0; j < OUTCOME_COUNT; j++) {
-            if (tally->outcomes[i][j] == 0)
+            uint64_t count = channel_outcomes(&tally->channels[i], (enum outcome)j);
+            if (count == 0)
                 continue;
             if (!any)
                 put(out, "  %-12s", tables->rows[i]->channel);
             any = true;
-            put(out, " %s %llu", outcome_words[j], (unsigned long long)tally->outcomes[i][j]);
+            put(out, " %s %llu", outcome_words[j], (unsigned long long)count);
         }
         if (any)
             put(out, "\n");
     }
     put(out, "  outcomes     %llu, of which %llu corrections; %llu messages wait or are kept\n",
-        (unsigned long long)tally_outcomes(tally), (unsigned long long)tally->corrections,
+        (unsigned long long)tally_outcomes(tally), (unsigned long long)tally_corrections(tally),
         (unsigned long long)live);
     put(out, "  dead letters %llu", (unsigned long long)tally_dead_letters(tally));
     for (int i = 0; i < REASON_COUNT; i++)

@@ -8,7 +8,11 @@
 /* Adds what `from` counted to `to`. */
 void tally_add(struct tally *to, const struct tally *from);
 
+uint64_t tally_arrivals(const struct tally *tally, enum arrival arrival);
+uint64_t tally_corrections(const struct tally *tally);
+uint64_t tally_forgotten(const struct tally *tally);
 uint64_t tally_outcomes(const struct tally *tally);
+uint64_t channel_outcomes(const struct channel_tally *tally, enum outcome outcome);
 uint64_t tally_dead_letters(const struct tally *tally);
 
 /*

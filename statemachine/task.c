@@ -48,6 +48,7 @@ bool task_fire(struct task *task, int64_t until_ms, struct happening *happening)
         return false;
     }
     name(happening, task->tables->rows[key.channel], key.id);
+    happening->state_before = happening->record.state;
     watermark_reach(&task->watermark, happening->deadline_ms);
     step_deadline(happening->table, &happening->record, task->watermark.reached_ms,
                   &happening->effects);
@@ -65,6 +66,7 @@ void task_apply(struct task *task, const struct event *event, struct happening *
     name(happening, task->tables->rows[event->channel], event->id);
     if (fresh)
         record_open(&happening->record, event);
+    happening->state_before = happening->record.state;
     step_event(happening->table, &happening->record, fresh, event, task->watermark.reached_ms,
                &happening->effects);
     task->counts.arrivals[happening->effects.arrival]++;

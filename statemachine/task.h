@@ -18,6 +18,7 @@ struct happening {
     struct text id;      /* points into id_bytes */
     int64_t deadline_ms; /* of task_fire() only: the deadline that fired */
     struct effects effects;
+    uint8_t state_before; /* STATUS_NONE: it had none, or it is new */
     struct record record; /* afterwards; texts good until the next call, none if forgotten */
     uint8_t id_bytes[MESSAGE_ID_MAX];
 };

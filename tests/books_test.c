@@ -153,7 +153,7 @@ static void whatever_does_not_add_up_is_noticed(void **state)
         case 0: /* none: else this test would prove nothing */
             break;
         case 1:
-            pump.tally.arrivals[ARRIVAL_OPENED]++;
+            pump.tally.channels[0].arrivals[ARRIVAL_OPENED]++;
             break;
         case 2:
             pump.tally.dead_letters[REASON_NOT_JSON]--;
