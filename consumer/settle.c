@@ -43,7 +43,8 @@ static void land(struct inside *inside)
     tally_require_whole(now);
     atomic_fetch_add(&stage->records, (long long)(now->records - before->records));
     atomic_fetch_add(&stage->outcomes, (long long)(tally_outcomes(now) - tally_outcomes(before)));
-    atomic_fetch_add(&stage->corrections, (long long)(tally_corrections(now) - tally_corrections(before)));
+    atomic_fetch_add(&stage->corrections,
+                     (long long)(tally_corrections(now) - tally_corrections(before)));
     atomic_fetch_add(&stage->dead_letters,
                      (long long)(tally_dead_letters(now) - tally_dead_letters(before)));
     *before = *now;

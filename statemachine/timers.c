@@ -190,7 +190,7 @@ bool timers_first(const struct timers *timers, int64_t *deadline_ms, uint32_t *h
     return true;
 }
 
-/* What comes after an entry lies below it; so what may come next are the children of those taken. */
+/* What comes after an entry lies below it: next may come only the children of those taken. */
 size_t timers_soon(const struct timers *timers, uint32_t *places, size_t most)
 {
     uint32_t open[TIMERS_SOON_MAX * ARITY + 1];
