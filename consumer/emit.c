@@ -126,6 +126,7 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
         buffer_put(&outbox->bytes, message->payload, cut.value_size);
     }
     outbox_end(outbox, cut.headers);
+    show_letter(inside, reason, detail, message);
     look_at_size(inside);
 }
 

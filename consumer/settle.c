@@ -49,6 +49,7 @@ static void land(struct inside *inside)
                      (long long)(tally_dead_letters(now) - tally_dead_letters(before)));
     *before = *now;
     outbox_clear(inside->sent);
+    show_landed(inside);
 }
 
 static void new_batch(struct inside *inside)
@@ -69,6 +70,7 @@ static void undo(struct inside *inside)
     inside->pump.tally = inside->landed;
     outbox_clear(inside->sent);
     outbox_clear(inside->outbox);
+    show_undone(inside);
     new_batch(inside);
     inside->rewind_owed = true;
     if (inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL)
@@ -109,6 +111,7 @@ static void find_out(struct inside *inside)
     rd_kafka_topic_partition_list_destroy(committed);
     log_info("transaction_resolved", "worker=%d verdict=%s", inside->worker->number,
              landed ? "landed" : "undone");
+    show_resolved(inside);
     transaction_wish(&inside->transaction, landed ? WISH_OURS : WISH_NOT_OURS);
 }
 
@@ -287,6 +290,7 @@ static void send_off(struct inside *inside)
         if (inside->holdings[i]->touched)
             holding_seal(inside->holdings[i]);
     inside->sealed = inside->pump.tally;
+    show_sealed(inside);
     outbox->generation = inside->generation;
     inside->outbox = inside->sent;
     inside->sent = outbox;

@@ -306,6 +306,7 @@ static void loop(struct inside *inside)
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
         worked = may_take(inside) && turn_round(inside);
         count_live(inside);
+        show(inside);
         if (inside->code != EXIT_WELL)
             break;
         if (batch_is_due(inside))
@@ -378,6 +379,8 @@ static bool start(struct inside *inside)
     inside->pump.sink = emit_sink(inside);
     inside->pump.budget = inside->config->commit_records;
     require(pipe2(inside->wake, O_NONBLOCK | O_CLOEXEC) == 0);
+    if (inside->worker->board != NULL)
+        board_wake_by(inside->worker->board, inside->wake[1]);
     inside->outbox = &inside->outboxes[0];
     inside->sent = &inside->outboxes[1];
     inside->committer = committer_new(&inside->transaction, inside->wake);
@@ -416,6 +419,8 @@ static void finish(struct inside *inside)
     leave_group(inside);
     if (inside->client != NULL)
         rd_kafka_destroy(inside->client);
+    if (inside->worker->board != NULL)
+        board_wake_by(inside->worker->board, -1);
     if (inside->wake[1] > 0) {
         close(inside->wake[0]);
         close(inside->wake[1]);

@@ -4,6 +4,7 @@
 #ifndef UPSHOT_CONSUMER_WORKER_H
 #define UPSHOT_CONSUMER_WORKER_H
 
+#include "consumer/board.h"
 #include "consumer/config.h"
 #include "consumer/pump.h"
 #include "consumer/restore.h"
@@ -38,6 +39,7 @@ struct worker {
     struct stage *stage;
     int number; /* from 0 */
     struct restore_progress restoring;
+    struct board *board; /* NULL: nobody looks */
     pthread_t thread;
     atomic_bool finished;
     atomic_llong alive_ms;            /* monotonic: when it last came by */

@@ -7,10 +7,12 @@
  *   refusal.c   rights that are missing
  *   takeover.c  partitions come and go
  *   emit.c      outcomes, dead letters, state records, offsets into the transaction
+ *   show.c      what others may see of it
  */
 #ifndef UPSHOT_CONSUMER_WORKER_INSIDE_H
 #define UPSHOT_CONSUMER_WORKER_INSIDE_H
 
+#include "consumer/board.h"
 #include "consumer/committer.h"
 #include "consumer/holding.h"
 #include "consumer/snapshot_writer.h"
@@ -75,6 +77,12 @@ struct inside {
     struct partitioning partitionings[INPUTS_MAX];
     bool partitioners_told;
     struct buffer header_store;
+    struct showing {
+        int64_t shown_ms, sealed_ms; /* monotonic: the last page; the batch under way */
+        struct board_letters open, sent, landed;
+        uint64_t took[BOARD_TOOK + 1], took_ms;
+        uint64_t landed_count, undone_count, resolved_count;
+    } showing;
     struct refusal refusal;
     int too_large; /* transactions undone by it since one landed */
     int code;      /* EXIT_WELL while all is well; anything else ends the worker */
@@ -177,5 +185,20 @@ void emit_touch(struct inside *inside, struct holding *holding);
 
 /* Closes it: state records of all that it touched, and offsets. */
 void emit_close(struct inside *inside);
+
+/* ---- show.c ---- */
+
+/* Where it is time: the page anew, and an answer to whoever has asked. Never waits. */
+void show(struct inside *inside);
+
+/* A dead letter of the open batch, told once that has landed. */
+void show_letter(struct inside *inside, enum reason reason, const char *detail,
+                 const rd_kafka_message_t *message);
+
+/* What became of a batch; resolved: its answer had been lost. */
+void show_sealed(struct inside *inside);
+void show_landed(struct inside *inside);
+void show_undone(struct inside *inside);
+void show_resolved(struct inside *inside);
 
 #endif
