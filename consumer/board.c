@@ -20,6 +20,21 @@ void board_letters_append(struct board_letters *letters, const struct board_lett
         board_letters_add(letters, &from->last[i % BOARD_LETTERS]);
 }
 
+void board_add_upcoming(struct board_upcoming *list, size_t *count,
+                        const struct board_upcoming *one)
+{
+    size_t at = *count;
+
+    while (at > 0 && list[at - 1].deadline_ms > one->deadline_ms)
+        at--;
+    if (at == BOARD_UPCOMING)
+        return;
+    if (*count < BOARD_UPCOMING)
+        ++*count;
+    memmove(&list[at + 1], &list[at], (*count - 1 - at) * sizeof(*list));
+    list[at] = *one;
+}
+
 struct board *board_new(size_t count)
 {
     struct board *boards = memory_get_clean(count * sizeof(*boards));

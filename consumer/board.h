@@ -65,6 +65,10 @@ struct board_upcoming {
     size_t id_size;
 };
 
+/* Puts one into a list of the earliest, sorted, of BOARD_UPCOMING at most. */
+void board_add_upcoming(struct board_upcoming *list, size_t *count,
+                        const struct board_upcoming *one);
+
 struct board_page {
     int64_t at_ms; /* wall clock; 0: nothing was put up yet */
     bool joined;   /* the group has told it its share */

@@ -1,6 +1,7 @@
 /* config.c: one table of properties, one setter per type. */
 #include "consumer/config.h"
 
+#include "consumer/address.h"
 #include "schemas/instant.h"
 #include "schemas/nearest.h"
 #include "statemachine/memory.h"
@@ -446,6 +447,7 @@ static bool group_protocol_good(const struct config *config, struct buffer *comp
 bool config_check(const struct config *config, struct buffer *complaint)
 {
     const char *outputs[] = {config->outcomes_topic, config->dead_letters_topic};
+    struct address listen;
     char state[300];
 
     if (config->app_id[0] == 0 || strlen(config->app_id) > 200) {
@@ -453,6 +455,13 @@ bool config_check(const struct config *config, struct buffer *complaint)
         return false;
     }
     snprintf(state, sizeof(state), "%s.state", config->app_id);
+    if (config->http_listen[0] != 0 && !address_parse(config->http_listen, &listen)) {
+        complain(complaint,
+                 "http.listen: \"%s\" is not of the form HOST:PORT, such as " CONFIG_HTTP_LISTEN
+                 ", [::1]:9464 or :9464 for every address",
+                 config->http_listen);
+        return false;
+    }
     if (!names_good(config, state, complaint) || !group_protocol_good(config, complaint))
         return false;
     if (strcmp(outputs[0], outputs[1]) == 0 || strcmp(outputs[0], state) == 0 ||

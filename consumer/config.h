@@ -15,6 +15,9 @@
 
 enum partitioner { PARTITIONER_AUTO, PARTITIONER_MURMUR2, PARTITIONER_CRC32, PARTITIONER_FNV1A };
 
+/* In use by another process, the default is done without; any other has to be free. */
+#define CONFIG_HTTP_LISTEN "127.0.0.1:9464"
+
 struct config_list {
     char **items;
     size_t count;

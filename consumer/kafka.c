@@ -1,6 +1,7 @@
 /* kafka.c: one place that knows which property each handle needs, and why. */
 #include "consumer/kafka.h"
 
+#include "consumer/kafka_statistics.h"
 #include "consumer/log.h"
 
 #include <pthread.h>
@@ -174,6 +175,15 @@ static rd_kafka_conf_t *base(const struct config *config)
     return conf;
 }
 
+/* For those handles that carry the stage's load. */
+static void show_statistics(rd_kafka_conf_t *conf, const struct config *config)
+{
+    if (config->http_listen[0] == 0)
+        return;
+    prefer(conf, config, "statistics.interval.ms", KAFKA_STATISTICS_MS);
+    rd_kafka_conf_set_stats_cb(conf, kafka_statistics_keep);
+}
+
 static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
     char why[512];
@@ -263,6 +273,7 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
     prefer(conf, config, "fetch.message.max.bytes", "4194304");
     prefer(conf, config, "queued.min.messages", "50000");
     prefer(conf, config, "queued.max.messages.kbytes", "32768");
+    show_statistics(conf, config);
     rd_kafka_conf_set_opaque(conf, opaque);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     client = make(RD_KAFKA_CONSUMER, conf);
@@ -286,6 +297,7 @@ rd_kafka_t *kafka_restorer(const struct config *config)
     prefer(conf, config, "fetch.message.max.bytes", "4194304");
     prefer(conf, config, "queued.min.messages", "200000");
     prefer(conf, config, "socket.timeout.ms", "20000"); /* it is asked, too, but it also fetches */
+    show_statistics(conf, config);
     if (rd_kafka_version() >= 0x02020000) /* before that, restore.c wakes who sleeps */
         prefer(conf, config, "fetch.queue.backoff.ms", "5");
     client = make(RD_KAFKA_CONSUMER, conf);
@@ -313,6 +325,7 @@ rd_kafka_t *kafka_producer(const struct config *config, const char *transactiona
     prefer(conf, config, "queue.buffering.max.kbytes", "1048576");
     prefer(conf, config, "compression.type", "lz4");
     prefer(conf, config, "retry.backoff.ms", "20");
+    show_statistics(conf, config);
     rd_kafka_conf_set_opaque(conf, opaque);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_error_cb(conf, on_error);

@@ -117,19 +117,6 @@ static void show_census(const struct inside *inside, const struct holding *holdi
                                  (enum standing)standing);
 }
 
-static void show_size(const struct holding *holding, struct store_size *all)
-{
-    struct store_size one = store_measure(holding->lane.task.store);
-
-    all->records += one.records;
-    all->records_bytes += one.records_bytes;
-    all->index_bytes += one.index_bytes;
-    all->timers_bytes += one.timers_bytes;
-    all->texts += one.texts;
-    all->texts_bytes += one.texts_bytes;
-    all->journal_bytes += one.journal_bytes;
-}
-
 /* The earliest of all tasks: each brings its own, and the later ones fall out at the end. */
 static void show_upcoming(const struct holding *holding, struct board_page *page)
 {
@@ -137,23 +124,15 @@ static void show_upcoming(const struct holding *holding, struct board_page *page
     size_t count = store_upcoming(holding->lane.task.store, mine, BOARD_UPCOMING);
 
     for (size_t i = 0; i < count; i++) {
-        size_t at = page->upcoming_count;
-        while (at > 0 && page->upcoming[at - 1].deadline_ms > mine[i].deadline_ms)
-            at--;
-        if (at == BOARD_UPCOMING)
-            return;
-        if (page->upcoming_count < BOARD_UPCOMING)
-            page->upcoming_count++;
-        memmove(&page->upcoming[at + 1], &page->upcoming[at],
-                (page->upcoming_count - 1 - at) * sizeof(*page->upcoming));
-        page->upcoming[at] = (struct board_upcoming){
+        struct board_upcoming one = {
             .deadline_ms = mine[i].deadline_ms,
             .channel = mine[i].key.channel,
             .state = mine[i].state,
             .standing = mine[i].standing,
             .id_size = mine[i].key.id.size,
         };
-        memcpy(page->upcoming[at].id, mine[i].key.id.bytes, mine[i].key.id.size);
+        memcpy(one.id, mine[i].key.id.bytes, mine[i].key.id.size);
+        board_add_upcoming(page->upcoming, &page->upcoming_count, &one);
     }
 }
 
@@ -175,6 +154,7 @@ static void show_ahead(const struct inside *inside, const struct holding *holdin
 static void fill(struct inside *inside, struct board_page *page)
 {
     const struct showing *showing = &inside->showing;
+    struct store_size size;
 
     page->at_ms = stage_now_ms(inside->stage);
     page->joined = inside->generation != NULL;
@@ -190,7 +170,8 @@ static void fill(struct inside *inside, struct board_page *page)
         const struct holding *holding = inside->holdings[i];
         show_task(inside, holding, &page->tasks[i]);
         show_census(inside, holding, page);
-        show_size(holding, &page->size);
+        size = store_measure(holding->lane.task.store);
+        store_size_add(&page->size, &size);
         show_upcoming(holding, page);
         show_ahead(inside, holding, page);
     }

@@ -4,6 +4,7 @@
 #include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/hash.h"
+#include "consumer/http.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "consumer/lookout.h"
@@ -21,6 +22,7 @@ enum {
     MEMORY_EVERY_MS = 500,
     STOP_WITHIN_MS = 4500, /* DESIGN: exit 0 within 5 s */
     COMPARE_EVERY_MS = 1000,
+    HTTP_TICK_MS = 1000,
 };
 
 /* Of all workers' restores; the whole is as far as its slowest part. */
@@ -40,9 +42,8 @@ static void tell_restores(const struct worker *workers, size_t count)
         eta_s = left_s < 0 || eta_s < 0 ? -1 : left_s > eta_s ? left_s : eta_s;
     }
     if (tasks > 0)
-        log_info("restore_progress",
-                 "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld", tasks, records,
-                 bytes, percent, eta_s);
+        log_info("restore_progress", "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld",
+                 tasks, records, bytes, percent, eta_s);
 }
 
 static void tell(const struct stage *stage)
@@ -155,11 +156,11 @@ static void look_for_stuck(const struct stage *stage, struct worker *workers, si
     }
 }
 
-static void watch(struct stage *stage, struct worker *workers, size_t count,
+static void watch(struct stage *stage, struct worker *workers, size_t count, struct http *http,
                   const atomic_bool *stop)
 {
     int64_t told_ms = clock_monotonic_ms(), looked_ms = told_ms, compared_ms = told_ms;
-    int64_t memory_ms = told_ms, stopping_ms = 0, told_ahead_ms = 0;
+    int64_t memory_ms = told_ms, ticked_ms = 0, stopping_ms = 0, told_ahead_ms = 0;
     bool room_told = false;
 
     while (!all_finished(workers, count)) {
@@ -185,6 +186,10 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
         looked_ms = now_ms;
         if (stopping_ms == 0)
             tell_room(stage, &room_told);
+        if (now_ms - ticked_ms >= HTTP_TICK_MS) {
+            http_tick(http);
+            ticked_ms = now_ms;
+        }
         if (now_ms - memory_ms >= MEMORY_EVERY_MS) {
             look_at_memory(stage);
             memory_ms = now_ms;
@@ -202,12 +207,62 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
     }
 }
 
-int stage_run(const struct config *config, const struct stage_options *options, atomic_bool *stop)
+static struct worker *make_workers(struct stage *stage, size_t count)
+{
+    struct worker *workers = memory_get(count * sizeof(*workers));
+    struct board *boards = stage->config->http_listen[0] == 0 ? NULL : board_new(count);
+
+    for (size_t i = 0; i < count; i++)
+        workers[i] = (struct worker){
+            .stage = stage, .number = (int)i, .board = boards == NULL ? NULL : &boards[i]};
+    return workers;
+}
+
+static void free_workers(struct worker *workers, size_t count)
+{
+    board_free(&workers[0].board, count);
+    free(workers);
+}
+
+static void work(struct stage *stage, struct worker *workers, size_t count, struct http *http,
+                 const atomic_bool *stop)
+{
+    struct lookout lookout;
+
+    lookout_start(&lookout, stage);
+    for (size_t i = 0; i < count; i++)
+        require(pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]) == 0);
+    watch(stage, workers, count, http, stop);
+    for (size_t i = 0; i < count; i++)
+        pthread_join(workers[i].thread, NULL);
+    atomic_store(&stage->stop, true);
+    lookout_end(&lookout);
+    tell(stage);
+}
+
+/* Looks for the topics, which may take as long as a broker is away; then lets the workers work. */
+static int prepare_and_work(struct stage *stage, struct worker *workers, size_t count,
+                            struct http *http, const struct stage_options *options,
+                            atomic_bool *stop)
 {
     struct topics_options topics = {.no_wait = options->no_wait,
                                     .no_create = options->no_create,
                                     .trust_settings = options->trust_settings,
                                     .stop = stop};
+    int code = topics_prepare(stage->config, &topics, &stage->facts);
+
+    if (code != EXIT_WELL)
+        return atomic_load(stop) ? EXIT_WELL : code;
+    find_room(stage);
+    log_info("stage_started", "app=%s partitions=%d workers=%zu records.max=%lld memory_mib=%lld",
+             stage->config->app_id, stage->facts.partitions, count, (long long)stage->records_max,
+             (long long)stage->memory_max >> 20);
+    work(stage, workers, count, http, stop);
+    return atomic_load(&stage->code);
+}
+
+int stage_run(const struct config *config, const struct stage_options *options, atomic_bool *stop)
+{
     struct stage stage = {
         .config = config,
         .allow_table_change = options->allow_table_change,
@@ -215,32 +270,16 @@ int stage_run(const struct config *config, const struct stage_options *options, 
         .monotonic_base_ms = clock_monotonic_ms(),
     };
     size_t count = (size_t)config->workers;
-    struct worker *workers;
-    struct lookout lookout;
-    int code = topics_prepare(config, &topics, &stage.facts);
+    struct worker *workers = make_workers(&stage, count);
+    struct http *http;
+    int code = EXIT_WORLD;
 
-    if (code != EXIT_WELL)
-        return atomic_load(stop) ? EXIT_WELL : code;
     snprintf(stage.random, sizeof(stage.random), "%016" PRIx64, hash_seed());
     stage.state_topic = topics_state_name(config);
-    find_room(&stage);
-    log_info("stage_started", "app=%s partitions=%d workers=%zu records.max=%lld memory_mib=%lld",
-             config->app_id, stage.facts.partitions, count, (long long)stage.records_max,
-             (long long)stage.memory_max >> 20);
-    lookout_start(&lookout, &stage);
-
-    workers = memory_get(count * sizeof(*workers));
-    for (size_t i = 0; i < count; i++) {
-        workers[i] = (struct worker){.stage = &stage, .number = (int)i};
-        require(pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]) == 0);
-    }
-    watch(&stage, workers, count, stop);
-    for (size_t i = 0; i < count; i++)
-        pthread_join(workers[i].thread, NULL);
-    atomic_store(&stage.stop, true);
-    lookout_end(&lookout);
-    tell(&stage);
-    free(workers);
+    if (http_start(&http, &stage, workers, count))
+        code = prepare_and_work(&stage, workers, count, http, options, stop);
+    http_stop(&http);
+    free_workers(workers, count);
     free(stage.state_topic);
-    return atomic_load(&stage.code);
+    return code;
 }

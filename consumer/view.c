@@ -2,6 +2,7 @@
 #include "consumer/view.h"
 
 #include "schemas/instant.h"
+#include "schemas/json.h"
 #include "statemachine/bounds.h"
 
 #include <inttypes.h>
@@ -44,6 +45,40 @@ void view_text(cJSON *object, const char *name, const void *bytes, size_t size)
     buffer_put_json_string(&quoted, bytes, size);
     view_raw(object, name, quoted.bytes, quoted.size);
     buffer_release(&quoted);
+}
+
+/* Bytes of the valid character that begins here; 0: there is none. */
+static size_t character(const uint8_t *bytes, size_t size)
+{
+    for (size_t length = 1; length <= 4 && length <= size; length++)
+        if (utf8_valid(bytes, length))
+            return length;
+    return 0;
+}
+
+void view_foreign(cJSON *object, const char *name, const void *bytes, size_t size)
+{
+    const uint8_t *from = bytes;
+    struct buffer readable = {0};
+
+    for (size_t i = 0; i < size;) {
+        size_t length = character(from + i, size - i);
+        if (length > 0)
+            buffer_put(&readable, from + i, length);
+        else
+            buffer_put_string(&readable, "\xef\xbf\xbd");
+        i += length > 0 ? length : 1;
+    }
+    view_text(object, name, readable.bytes, readable.size);
+    buffer_release(&readable);
+}
+
+void view_digest(cJSON *object, const char *name, uint64_t digest)
+{
+    char digits[17];
+
+    snprintf(digits, sizeof(digits), "%016" PRIx64, digest);
+    cJSON_AddStringToObject(object, name, digits);
 }
 
 void view_raw(cJSON *object, const char *name, const void *bytes, size_t size)

@@ -22,6 +22,12 @@ void view_append_number(cJSON *array, int64_t value);
 /* A string of bytes without an end; valid UTF-8, as every text that upshot keeps. */
 void view_text(cJSON *object, const char *name, const void *bytes, size_t size);
 
+/* The same of bytes that may be anything (a dead letter's key): what is no UTF-8 is U+FFFD. */
+void view_foreign(cJSON *object, const char *name, const void *bytes, size_t size);
+
+/* 16 hex digits, as outcomes have a table's digest. */
+void view_digest(cJSON *object, const char *name, uint64_t digest);
+
 /* JSON as it is. */
 void view_raw(cJSON *object, const char *name, const void *bytes, size_t size);
 

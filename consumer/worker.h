@@ -26,8 +26,8 @@ struct stage {
     atomic_int code;                         /* worst exit code of a worker */
     atomic_int open_transactions;            /* open, or not known to be over; all workers */
     atomic_bool founded;                     /* a worker has been told its share by the group */
-    int64_t records_max;                     /* of all workers together; 0: no limit */
-    int64_t memory_max;                      /* bytes that this process may use; 0: unknown */
+    atomic_llong records_max;                /* of all workers together; 0: no limit */
+    atomic_llong memory_max;                 /* bytes that this process may use; 0: unknown */
     atomic_llong live;                       /* records held by all workers */
     atomic_llong partitions;                 /* restored and consuming, all workers */
     atomic_llong inputs_waited_out;

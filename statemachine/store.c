@@ -647,6 +647,17 @@ struct store_size store_measure(const struct store *store)
     };
 }
 
+void store_size_add(struct store_size *to, const struct store_size *from)
+{
+    to->records += from->records;
+    to->records_bytes += from->records_bytes;
+    to->index_bytes += from->index_bytes;
+    to->timers_bytes += from->timers_bytes;
+    to->texts += from->texts;
+    to->texts_bytes += from->texts_bytes;
+    to->journal_bytes += from->journal_bytes;
+}
+
 void store_walk(const struct store *store, store_visit *visit, void *context)
 {
     struct record record;

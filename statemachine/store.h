@@ -159,6 +159,7 @@ struct store_size {
 };
 
 struct store_size store_measure(const struct store *store);
+void store_size_add(struct store_size *to, const struct store_size *from);
 
 /* Walks over all records, in no particular order, until `visit` says false. */
 typedef bool store_visit(void *context, struct message_key key, const struct record *record);

@@ -176,7 +176,7 @@ class Stage:
 
     def __init__(self, broker, settings, *options, environment=None):
         settings = {"bootstrap.servers": broker.bootstrap, "idle.after": "3s",
-                    "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, **settings}
+                    "http.listen": "127.0.0.1:0", "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, **settings}
         if os.environ.get("UPSHOT_GROUP_PROTOCOL", "classic") != "classic":  # see tests/matrix
             settings["group.protocol"] = os.environ["UPSHOT_GROUP_PROTOCOL"]
             for server_side in ("session.timeout.ms", "heartbeat.interval.ms"):

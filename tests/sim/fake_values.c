@@ -83,6 +83,13 @@ void rd_kafka_conf_set_dr_msg_cb(rd_kafka_conf_t *conf,
     conf->delivered = callback;
 }
 
+void rd_kafka_conf_set_stats_cb(rd_kafka_conf_t *conf,
+                                int (*stats_cb)(rd_kafka_t *, char *, size_t, void *))
+{
+    (void)conf;
+    (void)stats_cb;
+}
+
 void rd_kafka_conf_set_log_cb(rd_kafka_conf_t *conf,
                               void (*callback)(const rd_kafka_t *, int, const char *, const char *))
 {
