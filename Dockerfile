@@ -1,4 +1,4 @@
-# The stage in an image: one binary, the four libraries it needs, and nobody's root.
+# The stage in an image: one binary, the five libraries it needs, and nobody's root.
 #
 #   docker build -t upshot .
 #   docker run --rm upshot demo
@@ -8,7 +8,7 @@ FROM debian:12-slim AS build
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libcjson-dev libxxhash-dev \
-        libmicrohttpd-dev \
+        libmicrohttpd-dev libcurl4-openssl-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -20,7 +20,7 @@ FROM debian:12-slim
 # ca-certificates: brokers behind TLS. All else that librdkafka may ask for is its own dependency.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates libcjson1 libmicrohttpd12 librdkafka1 libxxhash0 \
+        ca-certificates libcjson1 libcurl4 libmicrohttpd12 librdkafka1 libxxhash0 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin upshot
 COPY --from=build /out/ /
