@@ -10,6 +10,7 @@
 #include "statemachine/require.h"
 
 #include <argp.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <spawn.h>
@@ -179,6 +180,15 @@ static void put_caption(struct buffer *out, const struct table *table, const str
             ways->long_count);
 }
 
+/* The page finds a status in the drawing by this, in lower case; "" is no status yet. */
+static void put_dot_id(struct buffer *out, const char *status)
+{
+    put(out, "id=\"state-");
+    for (; *status != 0; status++)
+        buffer_put_byte(out, (uint8_t)tolower((unsigned char)*status));
+    put(out, "\"");
+}
+
 /* A meaning is anybody's text; dot knows escapes and entities. */
 static void put_dot_text(struct buffer *out, const char *text)
 {
@@ -200,7 +210,9 @@ static void put_dot_status(struct buffer *out, const struct status *status, size
 {
     const struct colours *colours = &phase_colours[status->phase];
 
-    put(out, "        s%zu [label=\"%s\\n", i, status->name);
+    put(out, "        s%zu [", i);
+    put_dot_id(out, status->name);
+    put(out, ", label=\"%s\\n", status->name);
     put_verdict(out, status->outcome, status->settle_after_ms);
     put(out, "\", fillcolor=\"%s\", color=\"%s\"", colours->fill, colours->line);
     if (status->phase == PHASE_FINAL)
@@ -242,14 +254,16 @@ static void put_dot(struct buffer *out, const struct table *table, const struct 
                     const struct arguments *arguments)
 {
     put(out, "digraph \"%s\" {\n", table->channel);
-    put(out, "    rankdir=LR; nodesep=0.18; ranksep=0.7; bgcolor=white; labelloc=b; fontsize=11;\n"
+    put(out, "    rankdir=LR; nodesep=0.18; ranksep=0.4; bgcolor=white; labelloc=b; fontsize=11;\n"
              "    fontname=\"Helvetica\"; fontcolor=\"#546e7a\";\n"
-             "    node [shape=box, style=\"rounded,filled\"];\n"
+             "    node [shape=box, style=\"rounded,filled\", width=1.1];\n"
              "    node [fontname=\"Helvetica\", fontsize=11];\n"
              "    edge [color=\"#607d8b\", arrowsize=0.7];\n"
              "    label=\"");
     put_caption(out, table, ways, arguments);
-    put(out, "\";\n    none [label=\"no status yet\\n");
+    put(out, "\";\n    none [");
+    put_dot_id(out, "");
+    put(out, ", label=\"no status yet\\n");
     put_verdict(out, table->initial_outcome, table->initial_settle_after_ms);
     put(out, "\", style=dashed, color=\"#90a4ae\", tooltip=\"the send alone\"];\n");
     for (int phase = 0; phase < PHASE_COUNT; phase++)
