@@ -234,8 +234,8 @@ class Stage:
             self.catch_up()
             now = time.time()
             live = sum(sum(channel.live.values()) for channel in self.channels)
-            waiting = sum(channel.view()["waiting"] for channel in self.channels)
-            ahead = [(60, 31), (600, 19), (3600, 12), (21600, 4), (86400, 9), (259200, 25)]
+            ahead = [(60, 2), (600, 5), (3600, 9), (21600, 14), (86400, 23), (259200, 35),
+                     (None, 12)]
             return {
                 "at": rfc3339(now), "app": "upshot", "version": "1.0.0",
                 "started_at": rfc3339(self.started), "ready": self.restoring is None,
@@ -244,8 +244,8 @@ class Stage:
                            "inputs_waited_out": 0},
                 "channels": [channel.view() for channel in self.channels],
                 "history": self.history(), "tasks": self.tasks(), "upcoming": self.upcoming(now),
-                "ahead": [{"within_s": within, "count": waiting * share // 100}
-                          for within, share in ahead] + [{"within_s": None, "count": live - waiting}],
+                "ahead": [{"within_s": within, "count": live * share // 100}
+                          for within, share in ahead],
                 "ahead_exact": True,
                 "dead_letters": {"by_reason": dict(self.reasons), "last": list(self.last_dead)},
                 "transactions": {"landed": self.totals["records"] // 310, "undone": 2,
@@ -274,8 +274,8 @@ class Stage:
 
     @staticmethod
     def delivered(now):
-        seen = [("QUEUE", "queued", 89.9), ("SENT", "transit", 89.2), ("EXPIRED", "provisional", 61),
-                ("DELIVRD", "final", 31.25)]
+        seen = [("QUEUE", "queued", 89.9), ("SENT", "transit", 89.2),
+                ("EXPIRED", "provisional", 61), ("DELIVRD", "final", 31.25)]
         return {"status": "DELIVRD", "phase": "final", "outcome": "delivered", "revision": 2,
                 "emitted": {"outcome": "delivered", "status": "DELIVRD", "send_seen": True,
                             "conflict": False},
