@@ -17,6 +17,7 @@ import os
 import pathlib
 import random
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -150,6 +151,7 @@ class Stage:
         self.reasons, self.last_dead = collections.Counter(), collections.deque(maxlen=10)
         self.totals = collections.Counter()
         self.restoring = None
+        self.delay_s = 0
         self.second_now = int(time.time()) - 400
         self.started = self.second_now + 0.25
         self.catch_up()
@@ -185,7 +187,7 @@ class Stage:
     def bury(self):
         reason, = self.dice.choices(list(REASONS), [odds for _, odds in REASONS.values()])
         self.reasons[reason] += 1
-        key = HOSTILE if len(self.last_dead) % 4 == 1 else f"m-{self.dice.getrandbits(40):010x}"
+        key = HOSTILE if self.reasons.total() % 4 == 1 else f"m-{self.dice.getrandbits(40):010x}"
         self.last_dead.appendleft(
             {"at": rfc3339(self.second_now + self.dice.random()), "reason": reason,
              "detail": REASONS[reason][0], "topic": "message.receipts",
@@ -318,6 +320,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
             return self.answer(200, (ROOT / "consumer/page.html").read_bytes(),
                                "text/html; charset=utf-8")
         if words == ["v1", "overview"]:
+            time.sleep(stage.delay_s)
             return self.answer_json(200, stage.overview())
         if words[:2] == ["v1", "channels"] and words[3:] == ["drawing.svg"]:
             drawing = stage.drawings.get(words[2])
@@ -361,6 +364,10 @@ class Server(http.server.ThreadingHTTPServer):
         talk, peer = super().get_request()
         self.talks.append(talk)
         return talk, peer
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # the browser went first: well
+            super().handle_error(request, client_address)
 
     def leave(self):
         self.leaving = True
