@@ -115,7 +115,8 @@ return out;
 """
 
 FOCUSED = """
-const node = document.activeElement, style = getComputedStyle(node.closest('.choice label') || node);
+const node = document.activeElement;
+const style = getComputedStyle(node.closest('.choice label') || node);
 return {what: node.id || node.className || node.tagName, tag: node.tagName, value: node.value || '',
     ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
     text: node.textContent.trim().slice(0, 40), radio: node.type === 'radio'};
@@ -241,7 +242,8 @@ class Test:
                 check(f"{one['topic']} {lag}" in row[6], "lag", row[6], one)
         dead = overview["dead_letters"]
         same({row[0]: row[1] for row in tables["reasons"]},
-             {reason: number(count) for reason, count in dead["by_reason"].items() if count}, "dead")
+             {reason: number(count) for reason, count in dead["by_reason"].items() if count},
+             "reasons")
         same([[row[1], row[3]] for row in tables["dead"]],
              [[row["reason"], row["key"]] for row in dead["last"]], "the last dead letters")
         for word, minute, _, whole in tables["outcomes"]:
@@ -391,7 +393,7 @@ class Test:
         channel = self.first_channel()
         self.fresh(f"#{channel}/" + urllib.parse.quote(HOSTILE, safe=""))
         self.wait_text("#message-title", HOSTILE)
-        self.browser.wait("return document.querySelector('#message-answer').textContent.length > 10",
+        self.browser.wait("return document.querySelector('#message-answer').textContent[10]",
                           what="an answer in words")
         if self.stage:
             self.wait_text("#message-facts", HOSTILE)

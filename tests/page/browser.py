@@ -46,7 +46,7 @@ class Browser:
         self.base = f"http://127.0.0.1:{self.driver_port()}"
 
     def __enter__(self):
-        options = {"binary": program("chromium", "chromium-browser", "google-chrome"),
+        options = {"binary": program("chromium", "google-chrome"),
                    "args": [*FLAGS, f"--user-data-dir={self.home.name}/profile"]}
         made = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": options,
