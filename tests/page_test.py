@@ -173,6 +173,13 @@ class Test:
                           "return at && at !== arguments[0]", after, what="newer numbers")
         return self.browser.run(SNAPSHOT)
 
+    def drawn(self):
+        """Waits until each machine has its drawing, or is a list because there is none."""
+        self.browser.wait(
+            "const all = [...document.querySelectorAll('.machine')];"
+            "return all.length && all.every(one => one.querySelector('.drawing svg') ||"
+            " one.querySelector('details').open)", what="each machine as a drawing or a list")
+
     def text(self, css):
         return self.browser.run("return document.querySelector(arguments[0]).textContent", css)
 
@@ -280,9 +287,7 @@ class Test:
 
     def every_machine_is_drawn(self):
         self.fresh()
-        self.browser.wait("return document.querySelectorAll('.drawing svg').length === 4 &&"
-                          "document.querySelectorAll('.drawing[hidden]').length === 1",
-                          what="four drawings and a list")
+        self.drawn()
         seen = self.shown()
         for channel in seen["overview"]["channels"]:
             name = channel["channel"]
@@ -297,6 +302,7 @@ class Test:
 
     def numbers_move_and_nothing_else(self):
         self.fresh()
+        self.drawn()
         first = self.shown()
         self.browser.run(
             "document.querySelectorAll('[data-table] tr, .drawing svg, .plot path, label')"
@@ -325,8 +331,7 @@ class Test:
             b'</g>\n</svg>')
         check(self.stage.drawings["push"] != whole, "the drawing's end was not found")
         self.fresh()
-        self.browser.wait("return document.querySelectorAll('.drawing svg').length === 4",
-                          what="four drawings")
+        self.drawn()
         same(self.browser.run(
             "return [window.hurt, document.querySelectorAll('.drawing :is(script, image, b, a,"
             " foreignObject, [onclick], svg [style*=url])').length]"), [None, 0], "of the drawing")
@@ -478,9 +483,7 @@ class Test:
             for name, width in WIDTHS.items():
                 self.browser.width(width)
                 self.fresh()
-                self.browser.wait("return !document.querySelector('.machine svg') ||"
-                                  "document.querySelector('.drawing .live, .counts').textContent",
-                                  what="numbers in the drawing")
+                self.drawn()
                 self.browser.click(".choice label:last-child input")
                 same(self.browser.run(OVERFLOW), [], f"beyond the edge, {scheme} {name}")
                 poor = self.browser.run(CONTRAST)
