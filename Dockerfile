@@ -8,7 +8,7 @@ FROM debian:12-slim AS build
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gcc libc6-dev cmake ninja-build pkg-config librdkafka-dev libcjson-dev libxxhash-dev \
-        libmicrohttpd-dev libcurl4-openssl-dev \
+        graphviz libmicrohttpd-dev libcurl4-openssl-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

@@ -4,14 +4,17 @@
 #include "consumer/address.h"
 #include "consumer/channel_view.h"
 #include "consumer/clock.h"
+#include "consumer/drawing.h"
 #include "consumer/history.h"
 #include "consumer/log.h"
 #include "consumer/metrics.h"
 #include "consumer/overview_view.h"
+#include "consumer/page.h"
 #include "consumer/partitioning.h"
 #include "consumer/view.h"
 #include "schemas/channel_file.h"
 #include "statemachine/memory.h"
+#include "statemachine/require.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +39,8 @@ struct http {
     struct worker *workers;
     size_t count;
     struct tables tables; /* its own: the workers' may grow names */
+    bool drawn;
+    struct buffer drawings[CHANNELS_MAX]; /* svg; empty: none */
     struct MHD_Daemon *daemon;
     atomic_llong watched_ms; /* monotonic: the last tick; 0: none yet */
     pthread_mutex_t lock;    /* of the history */
@@ -51,6 +56,7 @@ struct reply {
     struct buffer body;
 };
 
+static const char html_type[] = "text/html; charset=utf-8";
 static const char json_type[] = "application/json; charset=utf-8";
 
 static void answer_error(struct reply *reply, unsigned status, const char *error,
@@ -80,6 +86,14 @@ static void answer_metrics(struct http *http, const char *rest, struct reply *re
     kafka_statistics_take(&http->statistics);
     metrics_print(&reply->body, http->stage, &http->tables, &http->overview, &http->statistics);
     reply->type = METRICS_TYPE;
+}
+
+static void answer_page(struct http *http, const char *rest, struct reply *reply)
+{
+    (void)http;
+    (void)rest;
+    buffer_put(&reply->body, page, page_size);
+    reply->type = html_type;
 }
 
 /* Alive: not more than that. Who restarts what waits for a broker makes nothing better. */
@@ -113,11 +127,56 @@ static void answer_overview(struct http *http, const char *rest, struct reply *r
     pthread_mutex_unlock(&http->lock);
 }
 
+/* ---- channels ---------------------------------------------------------------------------- */
+
+/* The drawing of the table of this name that is built in, where this is that table. */
+static bool take_builtin_drawing(struct buffer *out, const struct table *table,
+                                 const struct tables *builtin)
+{
+    const struct table *same =
+        tables_find(builtin, (const uint8_t *)table->channel, table->channel_size);
+
+    if (same == NULL || same->digest != table->digest)
+        return false;
+    for (size_t i = 0; i < builtin_drawing_count; i++)
+        if (strcmp(builtin_drawings[i].channel, table->channel) == 0) {
+            buffer_put(out, builtin_drawings[i].svg, builtin_drawings[i].size);
+            return true;
+        }
+    return false;
+}
+
+/*
+ * Once, when the first one is asked for: of tables that are not the ones built in, dot makes the
+ * drawings, where this machine has it.
+ */
+static void draw_all(struct http *http)
+{
+    struct tables builtin = {0};
+    struct buffer complaints = {0};
+    bool has_dot = true;
+
+    if (http->drawn)
+        return;
+    require(channel_files_load(NULL, &builtin, &complaints));
+    for (size_t i = 0; i < http->tables.count; i++) {
+        const struct table *table = http->tables.rows[i];
+        if (!take_builtin_drawing(&http->drawings[i], table, &builtin) && has_dot)
+            has_dot = drawing_svg(&http->drawings[i], table, false) != DRAWING_NO_DOT;
+    }
+    http->drawn = true;
+    tables_release(&builtin);
+    buffer_release(&complaints);
+}
+
 static void answer_channels(struct http *http, const char *rest, struct reply *reply)
 {
-    static const bool drawn[CHANNELS_MAX];
+    bool drawn[CHANNELS_MAX];
 
     (void)rest;
+    draw_all(http);
+    for (size_t i = 0; i < CHANNELS_MAX; i++)
+        drawn[i] = http->drawings[i].size > 0;
     channels_view(&reply->body, &http->tables, drawn);
 }
 
@@ -132,12 +191,36 @@ static const struct table *find_channel(const struct http *http, const char *nam
     return table;
 }
 
+static void answer_drawing(struct http *http, const struct table *table, struct reply *reply)
+{
+    const struct buffer *drawing = &http->drawings[table->index];
+
+    draw_all(http);
+    if (drawing->size == 0) {
+        answer_error(reply, MHD_HTTP_NOT_FOUND, "no_drawing",
+                     "graphviz was not there when this table was to be drawn");
+        return;
+    }
+    buffer_put(&reply->body, drawing->bytes, drawing->size);
+    reply->type = "image/svg+xml";
+}
+
+/* A channel's table, or its drawing: CHANNEL/drawing.svg. */
 static void answer_channel(struct http *http, const char *rest, struct reply *reply)
 {
-    const struct table *table = find_channel(http, rest, strlen(rest), reply);
+    const char *slash = strchr(rest, '/');
+    size_t size = slash == NULL ? strlen(rest) : (size_t)(slash - rest);
+    const struct table *table = find_channel(http, rest, size, reply);
 
-    if (table != NULL)
+    if (table == NULL)
+        return;
+    if (slash == NULL)
         channel_view(&reply->body, table);
+    else if (strcmp(slash, "/drawing.svg") == 0)
+        answer_drawing(http, table, reply);
+    else
+        answer_error(reply, MHD_HTTP_NOT_FOUND, "no_such_path",
+                     "of a channel there are /v1/channels/CHANNEL and its /drawing.svg");
 }
 
 /* ---- a message ---------------------------------------------------------------------------- */
@@ -236,9 +319,13 @@ static const struct route {
     const char *path; /* with a slash at its end: and all below it */
     void (*reply)(struct http *http, const char *rest, struct reply *reply);
 } routes[] = {
-    {"/metrics", answer_metrics},      {"/healthz", answer_health},
-    {"/readyz", answer_readiness},     {"/v1/overview", answer_overview},
-    {"/v1/channels", answer_channels}, {"/v1/channels/", answer_channel},
+    {"/", answer_page},
+    {"/metrics", answer_metrics},
+    {"/healthz", answer_health},
+    {"/readyz", answer_readiness},
+    {"/v1/overview", answer_overview},
+    {"/v1/channels", answer_channels},
+    {"/v1/channels/", answer_channel},
     {"/v1/messages/", answer_message},
 };
 
@@ -267,6 +354,11 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct rep
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (reply->type == html_type) /* it takes nothing from anywhere else, and nobody frames it */
+        MHD_add_response_header(response, "Content-Security-Policy",
+                                "default-src 'self'; script-src 'unsafe-inline'; style-src "
+                                "'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; "
+                                "base-uri 'none'; form-action 'none'");
     if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     result = MHD_queue_response(connection, reply->status, response);
@@ -300,7 +392,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     else if (route == NULL)
         answer_error(&reply, MHD_HTTP_NOT_FOUND, "no_such_path",
                      "there are /, /metrics, /healthz, /readyz, /v1/overview, /v1/channels, "
-                     "/v1/channels/CHANNEL and /v1/messages/CHANNEL/ID");
+                     "/v1/channels/CHANNEL, its /drawing.svg, and /v1/messages/CHANNEL/ID");
     else
         route->reply(context, rest, &reply);
     return send_answer(connection, &reply);
@@ -374,6 +466,8 @@ static bool start_daemon(struct http *http, int fd)
 
 static void release(struct http **http)
 {
+    for (size_t i = 0; i < CHANNELS_MAX; i++)
+        buffer_release(&(*http)->drawings[i]);
     history_release(&(*http)->history);
     overview_release(&(*http)->overview);
     kafka_statistics_release(&(*http)->statistics);
