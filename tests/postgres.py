@@ -65,8 +65,9 @@ class Server:
                                         "--no-sync"), stdout=log, stderr=log, check=True,
                            cwd=self.directory)
             self.process = subprocess.Popen(
-                self.as_user("setpriv", "--pdeathsig", "QUIT", "--", program("postgres"), "-D", data,
-                             "-k", self.directory, "-c", "listen_addresses=", "-c", "fsync=off"),
+                self.as_user("setpriv", "--pdeathsig", "QUIT", "--", program("postgres"),
+                             "-D", data, "-k", self.directory, "-c", "listen_addresses=",
+                             "-c", "fsync=off"),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory)
         deadline = time.monotonic() + PATIENCE_S
         while self.ask("SELECT 1").returncode != 0:

@@ -30,7 +30,8 @@ INK, FAINT, GRID = "#22262b", "#6b727a", "#e4e7ea"
 SECOND, MINUTE, HOUR, DAY = 1000, 60000, 3600000, 86400000  # in milliseconds
 ROUND_DURATIONS = [*(each * SECOND for each in (.001, .01, .1, 1, 5, 15)),
                    *(each * MINUTE for each in (1, 5, 15, 30)),
-                   *(each * HOUR for each in (1, 2, 3, 4, 6, 8, 12)), *(each * DAY for each in (1, 3, 7))]
+                   *(each * HOUR for each in (1, 2, 3, 4, 6, 8, 12)),
+                   *(each * DAY for each in (1, 3, 7))]
 
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 10, "text.color": INK, "axes.labelcolor": FAINT,

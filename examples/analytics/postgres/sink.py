@@ -41,6 +41,7 @@ def batches_of_topic(options):
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
         "enable.partition.eof": options.to_end,
+        "session.timeout.ms": 10000,  # so long nobody reads the partitions of a sink that crashed
     })
     ended = set()
     consumer.subscribe([options.topic])
