@@ -242,6 +242,7 @@ class Dashboard(unittest.TestCase):
         self.assertEqual(variables.pop("datasource")["type"], "datasource")
         for name, entry in variables.items():
             asked = entry["query"]["query"]
+            self.assertEqual(entry["definition"], asked)
             series, label = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", asked).groups()
             self.assertIn(f"${name}", EXAMPLES)
             self.assertIn(label, SERIES[series])
