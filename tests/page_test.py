@@ -253,6 +253,8 @@ class Test:
              "reasons")
         same([[row[1], row[3]] for row in tables["dead"]],
              [[row["reason"], row["key"]] for row in dead["last"]], "the last dead letters")
+        same({row[0] for row in tables["outcomes"]},
+             {word for one in channels for word, count in one["outcomes"].items() if count}, "words")
         for word, minute, _, whole in tables["outcomes"]:
             same(minute, number(sum(overview["history"]["outcomes"].get(word, []))), word)
             same(whole, number(sum(one["outcomes"].get(word, 0) for one in channels)), word)
@@ -386,6 +388,7 @@ class Test:
         self.fresh()
         for message, words in (("m-nowhere", "Not here. It would be in partition 2"),
                                ("m-elsewhere", "partition 3, which another one has"),
+                               ("m-restored", "Partition 1 is being restored."),
                                ("m-slow", "No answer in time")):
             self.search("sms", message)
             self.wait_text("#message-answer", words)
@@ -508,6 +511,8 @@ class Test:
                        "43 % of 2 tasks, 1,234,567 records, 1 min 35 s to go")
         self.wait_text("#spoken", "Restoring")
         self.picture("restoring", 900)
+        self.stage.restoring = {**self.stage.restoring, "percent": 0, "eta_s": None}
+        self.wait_text("[data-table=workers]", "0 % of 2 tasks, 1,234,567 records")
         self.stage.restoring = None
         self.wait_text("#standing", "Ready")
 

@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -36,6 +37,7 @@ LIKELY = {
 }
 STAY_S = {"queued": 3, "transit": 8, "provisional": 45, "final": 600}
 
+OUTCOMES = re.findall(r'OUTCOME\(\w+, "(\w+)"\)', (ROOT / "statemachine/outcome.def").read_text())
 HOSTILE = '<img src=x onerror="window.hurt=1">'
 REASONS = {"unknown_status": ("sms has no status \"SENDING\"", 60),
            "bad_field": ("at: \"yesterday\" is no time", 25),
@@ -128,7 +130,7 @@ class Channel:
         states = self.states()
         waiting = sum(state["waiting"] for state in states)
         return {"channel": self.name, "digest": self.digest, "arrivals": dict(self.arrivals),
-                "outcomes": {word: n for word, n in self.outcomes.items() if n},
+                "outcomes": {word: self.outcomes[word] for word in OUTCOMES},
                 "settled_by": dict(self.settled_by), "corrections": self.corrections,
                 "forgotten": self.entered[None] // 3, "unsent": self.unsent, "waiting": waiting,
                 "settled": sum(state["live"] for state in states) - waiting, "states": states}
@@ -195,9 +197,8 @@ class Stage:
              "key": key})
 
     def history(self):
-        words = sorted(set().union(*self.outcomes))
         return {"step_s": 1, "end": rfc3339(self.second_now), "records": list(self.records),
-                "outcomes": {word: [second[word] for second in self.outcomes] for word in words},
+                "outcomes": {word: [second[word] for second in self.outcomes] for word in OUTCOMES},
                 "dead_letters": list(self.dead), "corrections": list(self.corrections)}
 
     def tasks(self):
@@ -261,6 +262,9 @@ class Stage:
             return 404, {"error": "unknown_channel", "message": f"no channel \"{channel}\""}
         if message == "m-slow":
             return 503, {"error": "no_answer", "message": "worker 1 did not answer within 2 s"}
+        if message == "m-restored":
+            return 503, {"error": "restoring", "partition": 1, "owned": True,
+                         "message": "partition 1 is being restored: ask again later"}
         if message == "m-elsewhere":
             return 404, {"error": "not_owned", "partition": 3, "owned": False,
                          "message": "partition 3 is not of this process"}
