@@ -254,7 +254,8 @@ class Test:
         same([[row[1], row[3]] for row in tables["dead"]],
              [[row["reason"], row["key"]] for row in dead["last"]], "the last dead letters")
         same({row[0] for row in tables["outcomes"]},
-             {word for one in channels for word, count in one["outcomes"].items() if count}, "words")
+             {word for one in channels for word, count in one["outcomes"].items() if count},
+             "words")
         for word, minute, _, whole in tables["outcomes"]:
             same(minute, number(sum(overview["history"]["outcomes"].get(word, []))), word)
             same(whole, number(sum(one["outcomes"].get(word, 0) for one in channels)), word)
