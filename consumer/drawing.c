@@ -196,7 +196,7 @@ void drawing_dot(struct buffer *out, const struct table *table, bool all)
     put(out, "digraph \"%s\" {\n", table->channel);
     put(out, "    rankdir=LR; nodesep=0.18; ranksep=0.4; bgcolor=white; labelloc=b; fontsize=11;\n"
              "    fontname=\"Helvetica\"; fontcolor=\"#546e7a\";\n"
-             "    node [shape=box, style=\"rounded,filled\", width=1.1];\n"
+             "    node [shape=box, style=\"rounded,filled\", width=1.2];\n"
              "    node [fontname=\"Helvetica\", fontsize=11];\n"
              "    edge [color=\"#607d8b\", arrowsize=0.7];\n"
              "    label=\"");
