@@ -48,9 +48,13 @@ class Browser:
     def __enter__(self):
         options = {"binary": program("chromium", "google-chrome"),
                    "args": [*FLAGS, f"--user-data-dir={self.home.name}/profile"]}
-        made = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": {
-            "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}}})
+        try:
+            made = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": {
+                "goog:chromeOptions": options,
+                "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}}})
+        except BaseException:
+            self.__exit__()
+            raise
         self.session = made["sessionId"]
         return self
 
