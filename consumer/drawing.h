@@ -6,8 +6,8 @@
 #include "statemachine/table.h"
 
 /*
- * Append the whole drawing. `all`: every way that a status lists, the long ones pale. In dot, and in
- * the svg made of it, a status is the node "state-NAME" in lower case, "state-" before there is one.
+ * Append the whole drawing. `all`: every way that a status lists, the long ones pale. In dot, and
+ * in the svg made of it, a status is the node "state-NAME" in lower case; "state-" is none yet.
  */
 void drawing_dot(struct buffer *out, const struct table *table, bool all);
 void drawing_mermaid(struct buffer *out, const struct table *table, bool all);
