@@ -207,6 +207,20 @@ rd_kafka_t *kafka_client(const struct config *config)
     return make(RD_KAFKA_CONSUMER, conf);
 }
 
+rd_kafka_t *kafka_probe(const struct config *config, const char *address, void *opaque,
+                        void (*log)(const rd_kafka_t *, int, const char *, const char *),
+                        void (*on_error)(rd_kafka_t *, int, const char *, void *))
+{
+    rd_kafka_conf_t *conf = base(config);
+
+    demand(conf, "bootstrap.servers", address);
+    demand(conf, "debug", "feature"); /* the versions of its APIs are told by the log alone */
+    rd_kafka_conf_set_opaque(conf, opaque);
+    rd_kafka_conf_set_log_cb(conf, log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    return make(RD_KAFKA_PRODUCER, conf);
+}
+
 static rd_kafka_resp_err_t ask_end(rd_kafka_t *client, const char *topic, int32_t partition,
                                    int64_t which, int64_t *offset, int timeout_ms)
 {
@@ -304,6 +318,22 @@ rd_kafka_t *kafka_restorer(const struct config *config)
     if (client != NULL)
         rd_kafka_poll_set_consumer(client);
     return client;
+}
+
+rd_kafka_t *kafka_sampler(const struct config *config, bool committed)
+{
+    rd_kafka_conf_t *conf = base(config);
+
+    demand(conf, "group.id", config->app_id); /* needed by assign(); it never subscribes */
+    demand(conf, "enable.auto.commit", "false");
+    demand(conf, "enable.auto.offset.store", "false");
+    demand(conf, "isolation.level", committed ? "read_committed" : "read_uncommitted");
+    demand(conf, "enable.partition.eof", "true");
+    demand(conf, "auto.offset.reset", "earliest");
+    demand(conf, "queued.min.messages", "1000"); /* a look, not a copy */
+    demand(conf, "fetch.wait.max.ms", "10");
+    prefer(conf, config, "socket.timeout.ms", "10000");
+    return make(RD_KAFKA_CONSUMER, conf);
 }
 
 rd_kafka_t *kafka_producer(const struct config *config, const char *transactional_id,

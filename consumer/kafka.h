@@ -52,6 +52,17 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
 /* Reads the state topic: read committed, never a member of any group. */
 rd_kafka_t *kafka_restorer(const struct config *config);
 
+/* Reads a few records here and there, after an rd_kafka_assign(); never a member of any group. */
+rd_kafka_t *kafka_sampler(const struct config *config, bool committed);
+
+/*
+ * Knows one address (host:port), and is asked whether somebody answers there. What librdkafka logs
+ * of it comes back, from any thread: the versions of the broker's APIs (debug=feature).
+ */
+rd_kafka_t *kafka_probe(const struct config *config, const char *address, void *opaque,
+                        void (*log)(const rd_kafka_t *, int, const char *, const char *),
+                        void (*on_error)(rd_kafka_t *, int, const char *, void *));
+
 /*
  * A transactional producer, whose batches keep within batch_bytes: a broker's limit holds for whole
  * batches, and librdkafka does not split one that was refused. `on_delivery` sees each record that

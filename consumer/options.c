@@ -25,16 +25,24 @@ int options_parse_config(struct config *config, int key, const char *value)
     exit(EXIT_USAGE);
 }
 
+int options_check_properties(const struct config *config)
+{
+    struct buffer complaint = {0};
+    bool good = config_check(config, &complaint);
+
+    if (!good)
+        tell(&complaint);
+    buffer_release(&complaint);
+    return good ? EXIT_WELL : EXIT_USAGE;
+}
+
 int options_check_config(const struct config *config)
 {
     struct buffer complaint = {0};
     struct tables tables = {0};
-    int code = EXIT_WELL;
+    int code = options_check_properties(config);
 
-    if (!config_check(config, &complaint)) {
-        tell(&complaint);
-        code = EXIT_USAGE;
-    } else if (!channel_files_load(config->channels_dir[0] == 0 ? NULL : config->channels_dir,
+    if (code == EXIT_WELL && !channel_files_load(config->channels_dir[0] == 0 ? NULL : config->channels_dir,
                                    &tables, &complaint)) {
         fprintf(stderr, "%.*s", (int)complaint.size, (const char *)complaint.bytes);
         code = EXIT_USAGE;

@@ -20,6 +20,9 @@
 /* Handles -F and -X; complains on stderr and exits with EXIT_USAGE where one is wrong. */
 int options_parse_config(struct config *config, int key, const char *value);
 
+/* Checks the whole, but not the tables; complains on stderr. Returns an exit code. */
+int options_check_properties(const struct config *config);
+
 /* Checks the whole, and the tables of channels.dir; complains on stderr. Returns an exit code. */
 int options_check_config(const struct config *config);
 

@@ -1,7 +1,7 @@
 /* partitioning.c: librdkafka's own partitioners, held against what is there. */
 #include "consumer/partitioning.h"
 
-enum { SAMPLES_LEAST = 100, PERCENT_LEAST = 95 };
+enum { PERCENT_LEAST = 95 };
 
 const char *const partitioner_words[PARTITIONERS + 1] = {
     [PARTITIONER_AUTO] = "auto",
@@ -42,7 +42,7 @@ enum partitioner partitioning_verdict(const struct partitioning *partitioning)
     int best = 0;
     bool tie = false;
 
-    if (partitioning->samples < SAMPLES_LEAST)
+    if (partitioning->samples < PARTITIONING_LEAST)
         return PARTITIONER_AUTO;
     for (int i = 1; i < PARTITIONERS; i++) {
         if (partitioning->matches[i] > partitioning->matches[best]) {

@@ -10,7 +10,7 @@
 
 #include "consumer/config.h"
 
-enum { PARTITIONERS = 3, PARTITIONING_SAMPLES = 1000 };
+enum { PARTITIONERS = 3, PARTITIONING_SAMPLES = 1000, PARTITIONING_LEAST = 100 };
 
 /* What one input's keys say. */
 struct partitioning {

@@ -1,10 +1,11 @@
-/* topics.c: metadata, DescribeConfigs and CreateTopics. */
+/* topics.c: metadata and CreateTopics. */
 #include "consumer/topics.h"
 
 #include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/topic_settings.h"
 #include "consumer/trouble.h"
 #include "statemachine/memory.h"
 
@@ -13,17 +14,8 @@
 
 enum {
     ASK_MS = 1000,       /* one question to a broker */
-    ADMIN_MS = 8000,     /* making a topic takes a broker longer */
     SAY_EVERY_MS = 9000, /* a wait is told at least every 10 s */
     PAUSE_MS = 250,
-};
-
-enum {
-    DEFAULT_MAX_BYTES = 1048588, /* message.max.bytes of a broker as it comes */
-    LEAST_MAX_BYTES = 32768,     /* an outcome with 62 statuses and the longest names fits */
-    /* A tombstone that is cleaned away while a restore is under way lets the message rise again. */
-    LEAST_DELETE_RETENTION_MS = 3600000,
-    DEFAULT_DELETE_RETENTION_MS = 86400000,
 };
 
 struct prepare {
@@ -56,9 +48,14 @@ struct topic_look topics_look(rd_kafka_t *client, const char *topic)
         const struct rd_kafka_metadata_topic *row = &metadata->topics[0];
         look.error = row->err;
         look.partitions = row->partition_cnt;
-        for (int i = 0; i < row->partition_cnt; i++)
-            if (i == 0 || row->partitions[i].replica_cnt < look.replicas)
-                look.replicas = row->partitions[i].replica_cnt;
+        for (int i = 0; i < row->partition_cnt; i++) {
+            const struct rd_kafka_metadata_partition *partition = &row->partitions[i];
+            if (i == 0 || partition->replica_cnt < look.replicas)
+                look.replicas = partition->replica_cnt;
+            if (i == 0 || partition->isr_cnt < look.in_sync)
+                look.in_sync = partition->isr_cnt;
+            look.leaderless += partition->leader < 0;
+        }
         if (row->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
             look.error = RD_KAFKA_RESP_ERR_NO_ERROR;
             look.partitions = 0;
@@ -157,7 +154,7 @@ static rd_kafka_event_t *ask_admin(struct prepare *prepare, rd_kafka_queue_t *qu
 {
     rd_kafka_event_t *event = NULL;
 
-    for (int waited_ms = 0; event == NULL && waited_ms < ADMIN_MS; waited_ms += PAUSE_MS) {
+    for (int waited_ms = 0; event == NULL && waited_ms < TOPIC_ASK_MS; waited_ms += PAUSE_MS) {
         event = rd_kafka_queue_poll(queue, PAUSE_MS);
         if (event == NULL && atomic_load(prepare->options->stop))
             return NULL;
@@ -192,7 +189,7 @@ static bool create(struct prepare *prepare, const char *topic, bool compacted)
         rd_kafka_NewTopic_set_config(new_topic, "cleanup.policy", "compact");
         rd_kafka_NewTopic_set_config(new_topic, "delete.retention.ms", "86400000");
     }
-    rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_MS, why, sizeof(why));
+    rd_kafka_AdminOptions_set_request_timeout(options, TOPIC_ASK_MS, why, sizeof(why));
     rd_kafka_CreateTopics(prepare->client, &new_topic, 1, options, queue);
     event = ask_admin(prepare, queue);
     if (event != NULL) {
@@ -258,55 +255,9 @@ static bool output_ready(struct prepare *prepare, const char *topic, bool compac
 
 /* ---- settings --------------------------------------------------------------------------- */
 
-/* What matters of an output's settings; -1 and empty: it could not be read. */
-struct settings {
-    rd_kafka_resp_err_t error;
-    char cleanup_policy[64];
-    int64_t max_message_bytes, min_insync_replicas, delete_retention_ms;
-    bool unclean_election;
-};
-
-static void take_setting(struct settings *settings, const char *name, const char *value)
+static rd_kafka_event_t *wait_for_admin(void *context, rd_kafka_queue_t *queue)
 {
-    if (strcmp(name, "cleanup.policy") == 0)
-        snprintf(settings->cleanup_policy, sizeof(settings->cleanup_policy), "%s", value);
-    else if (strcmp(name, "max.message.bytes") == 0)
-        settings->max_message_bytes = strtoll(value, NULL, 10);
-    else if (strcmp(name, "min.insync.replicas") == 0)
-        settings->min_insync_replicas = strtoll(value, NULL, 10);
-    else if (strcmp(name, "delete.retention.ms") == 0)
-        settings->delete_retention_ms = strtoll(value, NULL, 10);
-    else if (strcmp(name, "unclean.leader.election.enable") == 0)
-        settings->unclean_election = strcmp(value, "true") == 0;
-}
-
-static struct settings read_settings(struct prepare *prepare, const char *topic)
-{
-    struct settings settings = {RD_KAFKA_RESP_ERR__FAIL, "", -1, -1, -1, false};
-    rd_kafka_ConfigResource_t *resource =
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(prepare->client);
-    rd_kafka_event_t *event;
-
-    rd_kafka_DescribeConfigs(prepare->client, &resource, 1, NULL, queue);
-    event = ask_admin(prepare, queue);
-    if (event != NULL) {
-        size_t count, entries = 0;
-        const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(
-            rd_kafka_event_DescribeConfigs_result(event), &count);
-        const rd_kafka_ConfigEntry_t **rows =
-            count == 1 ? rd_kafka_ConfigResource_configs(resources[0], &entries) : NULL;
-        settings.error =
-            count == 1 ? rd_kafka_ConfigResource_error(resources[0]) : RD_KAFKA_RESP_ERR__FAIL;
-        for (size_t i = 0; i < entries; i++)
-            if (rd_kafka_ConfigEntry_value(rows[i]) != NULL)
-                take_setting(&settings, rd_kafka_ConfigEntry_name(rows[i]),
-                             rd_kafka_ConfigEntry_value(rows[i]));
-        rd_kafka_event_destroy(event);
-    }
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_ConfigResource_destroy(resource);
-    return settings;
+    return ask_admin(context, queue);
 }
 
 /* Topics that share a weakness, for one line about it. */
@@ -335,7 +286,7 @@ static void tell_weak(const struct weak *weak, const char *event, const char *hi
  * Warnings, never errors: a cluster of one broker is somebody's whole world.
  */
 static void tell_weaknesses(struct prepare *prepare, const char *const *topics,
-                            const struct settings *settings, size_t count)
+                            const struct topic_settings *settings, size_t count)
 {
     struct weak single = {.size = 0}, lone = {.size = 0}, unclean = {.size = 0};
     struct weak hidden = {.size = 0};
@@ -383,17 +334,18 @@ static bool settings_fit(struct prepare *prepare)
     const char *topics[] = {prepare->config->dead_letters_topic, prepare->config->outcomes_topic,
                             prepare->state_topic};
     enum { LETTERS, OUTCOMES, STATE, COUNT };
-    struct settings settings[COUNT];
-    const struct settings *state = &settings[STATE];
+    struct topic_settings settings[COUNT];
+    const struct topic_settings *state = &settings[STATE];
 
-    facts->dead_letter_max_bytes = facts->output_max_bytes = DEFAULT_MAX_BYTES;
-    facts->tombstones_ms = DEFAULT_DELETE_RETENTION_MS;
+    facts->dead_letter_max_bytes = facts->output_max_bytes = TOPIC_DEFAULT_MAX_BYTES;
+    facts->tombstones_ms = TOPIC_DEFAULT_TOMBSTONES_MS;
     if (prepare->options->trust_settings)
         return true;
     for (int i = 0; i < COUNT; i++) {
-        settings[i] = read_settings(prepare, topics[i]);
+        settings[i] =
+            topic_settings_ask(prepare->client, topics[i], wait_for_admin, prepare);
         if (settings[i].max_message_bytes < 0)
-            settings[i].max_message_bytes = DEFAULT_MAX_BYTES;
+            settings[i].max_message_bytes = TOPIC_DEFAULT_MAX_BYTES;
         if (i == LETTERS || settings[i].max_message_bytes < facts->output_max_bytes)
             facts->output_max_bytes = settings[i].max_message_bytes;
     }
@@ -402,11 +354,11 @@ static bool settings_fit(struct prepare *prepare)
         facts->tombstones_ms = state->delete_retention_ms;
     note_cluster(prepare);
     prepare->trouble[0] = 0; /* not being allowed to look is no reason not to run */
-    if (facts->output_max_bytes < LEAST_MAX_BYTES) {
+    if (facts->output_max_bytes < TOPIC_LEAST_MAX_BYTES) {
         log_error("output_too_small",
                   "max.message.bytes=%lld least=%d hint=\"an outcome with its timeline, or a state "
                   "record, may not fit: raise max.message.bytes of the output topics\"",
-                  (long long)facts->output_max_bytes, LEAST_MAX_BYTES);
+                  (long long)facts->output_max_bytes, TOPIC_LEAST_MAX_BYTES);
         prepare->code = EXIT_USAGE;
     }
     if (state->cleanup_policy[0] != 0 && strcmp(state->cleanup_policy, "compact") != 0) {
@@ -418,12 +370,12 @@ static bool settings_fit(struct prepare *prepare)
     }
     if (prepare->code != EXIT_WELL)
         return false;
-    if (state->delete_retention_ms >= 0 && state->delete_retention_ms < LEAST_DELETE_RETENTION_MS)
+    if (state->delete_retention_ms >= 0 && state->delete_retention_ms < TOPIC_LEAST_TOMBSTONES_MS)
         log_warn("delete_retention_short",
                  "topic=%s delete.retention.ms=%lld least=%d hint=\"a restore that takes longer "
                  "may miss that a message was forgotten: set 86400000\"",
                  prepare->state_topic, (long long)state->delete_retention_ms,
-                 LEAST_DELETE_RETENTION_MS);
+                 TOPIC_LEAST_TOMBSTONES_MS);
     tell_weaknesses(prepare, topics, settings, COUNT);
     return true;
 }

@@ -29,6 +29,8 @@ struct topic_look {
     rd_kafka_resp_err_t error; /* anything else is then unknown */
     int32_t partitions;        /* 0: there is no such topic */
     int replicas;              /* of the partition that has the fewest */
+    int in_sync;               /* of the partition that has the fewest */
+    int leaderless;            /* partitions that nobody can read or write now */
 };
 
 /* Asks a broker, for at most a second. */
