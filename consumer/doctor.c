@@ -27,7 +27,7 @@ const char *const doctor_level_words[DOCTOR_FAIL + 1] = {
     [DOCTOR_FAIL] = "fail",
 };
 
-enum needs { NEEDS_NOTHING, NEEDS_CLUSTER };
+enum needs { NEEDS_NOTHING, NEEDS_TRY, NEEDS_CLUSTER };
 
 static const struct {
     enum needs needs;
@@ -125,7 +125,7 @@ enum doctor_level doctor_examine(const struct config *config, const bool chosen[
     bool meets_cluster = false;
 
     for (int i = 0; i < DOCTOR_CHECKS; i++)
-        meets_cluster = meets_cluster || (chosen[i] && checks[i].needs == NEEDS_CLUSTER);
+        meets_cluster = meets_cluster || (chosen[i] && checks[i].needs != NEEDS_NOTHING);
     begin(&doctor, meets_cluster);
     for (int i = 0; i < DOCTOR_CHECKS; i++) {
         if (!chosen[i])

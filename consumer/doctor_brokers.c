@@ -116,7 +116,8 @@ static void add_bootstrap(struct doctor *doctor)
     char *list = strdup(kafka_brokers(doctor->config)), *rest = NULL;
 
     require(list != NULL);
-    for (char *word = strtok_r(list, ", ", &rest); word != NULL; word = strtok_r(NULL, ", ", &rest)) {
+    for (char *word = strtok_r(list, ", ", &rest); word != NULL;
+         word = strtok_r(NULL, ", ", &rest)) {
         char address[ADDRESS_SIZE];
         const char *host = strstr(word, "://") == NULL ? word : strstr(word, "://") + 3;
         const char *colon = strrchr(host, ':');
@@ -239,9 +240,14 @@ static const struct {
     int16_t version;
     const char *release;
 } releases[] = {
-    {API_SHARE_FETCH, 1, "4.1"},     {API_PRODUCE, 12, "4.0"},       {API_FETCH, 17, "3.9"},
-    {API_FETCH, 16, "3.7"},          {API_LIST_OFFSETS, 7, "3.0"},   {API_DESCRIBE_CLUSTER, 0, "2.8"},
-    {API_TXN_OFFSET_COMMIT, 3, "2.5"}, {API_INIT_PRODUCER_ID, 0, "0.11"},
+    {API_SHARE_FETCH, 1, "4.1"},
+    {API_PRODUCE, 12, "4.0"},
+    {API_FETCH, 17, "3.9"},
+    {API_FETCH, 16, "3.7"},
+    {API_LIST_OFFSETS, 7, "3.0"},
+    {API_DESCRIBE_CLUSTER, 0, "2.8"},
+    {API_TXN_OFFSET_COMMIT, 3, "2.5"},
+    {API_INIT_PRODUCER_ID, 0, "0.11"},
 };
 
 static bool speaks(const struct broker *broker, enum api key, int16_t version)

@@ -48,24 +48,19 @@ void doctor_tables(struct doctor *doctor)
     buffer_release(&text);
 }
 
-void doctor_memory(struct doctor *doctor)
+/* Of the limit that is known: how much is left for records beside the buffers. */
+static void say_room(struct doctor *doctor, int64_t machine, int64_t limit)
 {
     const struct config *config = doctor->config;
-    int64_t machine = memory_limit(""), limit = config->memory_max;
-    int64_t records, least = memory_records(0, 0);
     int32_t partitions = doctor->answered ? doctor->topics[0].look.partitions : 0;
+    int64_t buffers = memory_buffers(limit, partitions, (int64_t)config->input_topics.count,
+                                     config->workers);
+    int64_t records = memory_records(limit, buffers);
 
-    if (limit == 0)
-        limit = machine;
-    if (limit == 0) {
-        doctor_say(doctor, DOCTOR_WARN, "memory.max", "set memory.max",
-                   "the machine does not tell how much memory there is");
-        return;
-    }
-    records = memory_records(limit, memory_buffers(limit, partitions,
-                                                   (int64_t)config->input_topics.count,
-                                                   config->workers));
-    if (machine > 0 && limit > machine)
+    if (memory_is_full(memory_resident(""), limit))
+        doctor_say(doctor, DOCTOR_FAIL, "memory.max", "give the process more memory",
+                   "%" PRId64 " MiB are full before the first record", limit / MIB);
+    else if (machine > 0 && limit > machine)
         doctor_say(doctor, DOCTOR_WARN, "memory.max",
                    "lower it, or the kernel ends the stage before it can say why",
                    "%" PRId64 " MiB, but this machine or its cgroup has %" PRId64 " MiB",
@@ -75,14 +70,30 @@ void doctor_memory(struct doctor *doctor)
                    "give the process more memory, or lower records.max",
                    "%" PRId64 " live records, but %" PRId64 " MiB have room for %" PRId64,
                    config->records_max, limit / MIB, records);
-    else if (records <= least)
-        doctor_say(doctor, DOCTOR_FAIL, "memory.max", "give the process more memory",
-                   "%" PRId64 " MiB are hardly enough for the buffers", limit / MIB);
+    else if (buffers == limit / 2)
+        doctor_say(doctor, DOCTOR_WARN, "memory.max",
+                   "give the process more memory, or share the partitions among more processes",
+                   "of %" PRId64 " MiB librdkafka's buffers may take half or more, with a backlog "
+                   "in each of %d partitions",
+                   limit / MIB, partitions);
     else
         doctor_say(doctor, DOCTOR_OK, "memory.max", NULL,
-                   "%" PRId64 " MiB a process, room for %" PRId64 " live records of usual size%s",
-                   limit / MIB, records,
-                   partitions > 0 ? " where it has all partitions" : "");
+                   "%" PRId64 " MiB, room for %" PRId64 " live records of usual size and the "
+                   "buffers of %d partitions",
+                   limit / MIB, records, partitions);
+}
+
+void doctor_memory(struct doctor *doctor)
+{
+    int64_t machine = memory_limit(""), limit = doctor->config->memory_max;
+
+    if (limit == 0)
+        limit = machine;
+    if (limit == 0)
+        doctor_say(doctor, DOCTOR_WARN, "memory.max", "set memory.max",
+                   "the machine does not tell how much memory there is");
+    else
+        say_room(doctor, machine, limit);
 }
 
 void doctor_state_dir(struct doctor *doctor)

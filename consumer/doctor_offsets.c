@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEAST_PAUSE_MS = 3000 };
+enum { LEAST_PAUSE_MS = 3000, AGAIN_MS = 200 };
 
 /* ---- looking ---------------------------------------------------------------------------- */
 
@@ -59,23 +59,79 @@ static void ask_ends(struct doctor *doctor, rd_kafka_t *client, int64_t which, b
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static void ask_committed(struct doctor *doctor, bool again)
+static void keep_committed(struct doctor *doctor, bool again,
+                           const rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_topic_partition_list_t *list = list_of(doctor, RD_KAFKA_OFFSET_INVALID);
-    rd_kafka_resp_err_t error = rd_kafka_committed(doctor->client, list, DOCTOR_ASK_MS);
-
     for (size_t i = 0; i < doctor->partition_count; i++) {
         struct doctor_partition *row = &doctor->partitions[i];
-        const rd_kafka_topic_partition_t *found = rd_kafka_topic_partition_list_find(
-            list, doctor->topics[row->topic].name, row->number);
+        const rd_kafka_topic_partition_t *found = NULL;
         int64_t *committed = again ? &row->after.committed : &row->before.committed;
-        *committed = error == RD_KAFKA_RESP_ERR_NO_ERROR && found != NULL && found->offset >= 0
-                         ? found->offset
-                         : -1;
+        for (int j = 0; list != NULL && j < list->cnt && found == NULL; j++)
+            if (list->elems[j].partition == row->number &&
+                strcmp(list->elems[j].topic, doctor->topics[row->topic].name) == 0)
+                found = &list->elems[j];
+        *committed = found != NULL && found->offset >= 0 ? found->offset : -1;
     }
-    if (doctor->group_error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        doctor->group_error = error;
+}
+
+/* Of the one group that was asked about; NULL where that failed, and why. */
+static const rd_kafka_topic_partition_list_t *group_answer(rd_kafka_event_t *event,
+                                                           rd_kafka_resp_err_t *error)
+{
+    const rd_kafka_group_result_t **groups;
+    size_t count = 0;
+
+    *error = event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
+    if (*error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return NULL;
+    groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
+    if (count != 1) {
+        *error = RD_KAFKA_RESP_ERR__FAIL;
+        return NULL;
+    }
+    if (rd_kafka_group_result_error(groups[0]) != NULL)
+        *error = rd_kafka_error_code(rd_kafka_group_result_error(groups[0]));
+    return rd_kafka_group_result_partitions(groups[0]);
+}
+
+/* A coordinator that has just been chosen: asked again, as any client does. */
+static bool passes_soon(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+           error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
+/* Not by rd_kafka_committed(): where the group may not be looked at, that only times out. */
+static rd_kafka_resp_err_t try_committed(struct doctor *doctor, bool again)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(doctor, RD_KAFKA_OFFSET_INVALID);
+    rd_kafka_ListConsumerGroupOffsets_t *request =
+        rd_kafka_ListConsumerGroupOffsets_new(doctor->config->app_id, list);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(doctor->client);
+    rd_kafka_event_t *event;
+    rd_kafka_resp_err_t error;
+
+    rd_kafka_ListConsumerGroupOffsets(doctor->client, &request, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, TOPIC_ASK_MS);
+    keep_committed(doctor, again, group_answer(event, &error));
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ListConsumerGroupOffsets_destroy(request);
     rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
+static void ask_committed(struct doctor *doctor, bool again)
+{
+    int64_t deadline_ms = clock_monotonic_ms() + DOCTOR_ASK_MS;
+
+    do {
+        doctor->group_error = try_committed(doctor, again);
+    } while (passes_soon(doctor->group_error) && clock_monotonic_ms() < deadline_ms &&
+             rd_kafka_poll(doctor->client, AGAIN_MS) >= 0);
 }
 
 static void look(struct doctor *doctor, bool again)

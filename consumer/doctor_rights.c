@@ -92,8 +92,8 @@ static void say_topic(struct doctor *doctor, struct doctor_topic *topic,
                    "allow this principal DescribeConfigs on the topic",
                    "Describe%s allowed, DescribeConfigs is not", read ? " and Read are" : " is");
     else
-        doctor_say(doctor, DOCTOR_OK, topic->name, NULL, "Describe, DescribeConfigs%s allowed",
-                   read ? " and Read are" : " are");
+        doctor_say(doctor, DOCTOR_OK, topic->name, NULL, "Describe%s DescribeConfigs%s are allowed",
+                   read ? "," : " and", read ? " and Read" : "");
 }
 
 static void say_group(struct doctor *doctor)

@@ -195,7 +195,7 @@ static void say_partitioner(struct doctor *doctor, const struct doctor_topic *to
                    "letters (wrong_partition)",
                    "spread by %s, but partitioner=%s", partitioner_words[found],
                    partitioner_words[wanted]);
-    else if (*known != PARTITIONER_AUTO && found != *known)
+    else if (wanted == PARTITIONER_AUTO && *known != PARTITIONER_AUTO && found != *known)
         doctor_say(doctor, DOCTOR_FAIL, topic->name,
                    "give all producers the same partitioner (librdkafka's is consistent_random, "
                    "Java's is murmur2_random): sends and receipts of a message lie in different "

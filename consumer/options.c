@@ -42,8 +42,9 @@ int options_check_config(const struct config *config)
     struct tables tables = {0};
     int code = options_check_properties(config);
 
-    if (code == EXIT_WELL && !channel_files_load(config->channels_dir[0] == 0 ? NULL : config->channels_dir,
-                                   &tables, &complaint)) {
+    if (code == EXIT_WELL &&
+        !channel_files_load(config->channels_dir[0] == 0 ? NULL : config->channels_dir, &tables,
+                            &complaint)) {
         fprintf(stderr, "%.*s", (int)complaint.size, (const char *)complaint.bytes);
         code = EXIT_USAGE;
     }
