@@ -136,13 +136,11 @@ static void ask_committed(struct doctor *doctor, bool again)
 
 static void look(struct doctor *doctor, bool again)
 {
-    rd_kafka_t *committed = kafka_sampler(doctor->config, true);
+    rd_kafka_t *committed =
+        doctor->partition_count == 0 ? NULL : kafka_sampler(doctor->config, true);
 
-    if (committed == NULL || doctor->partition_count == 0) {
-        if (committed != NULL)
-            rd_kafka_destroy(committed);
+    if (committed == NULL)
         return;
-    }
     /* The last stable offset before the end: a transaction that ends between them is no finding. */
     ask_committed(doctor, again);
     ask_ends(doctor, doctor->client, RD_KAFKA_OFFSET_BEGINNING, again,
@@ -406,13 +404,13 @@ static void say_lag(struct doctor *doctor, const struct doctor_topic *topic,
     else if (lag->standing > 0)
         doctor_say(doctor, DOCTOR_WARN, topic->name,
                    "start the stage; where it runs, look at its log: what it waits for, it says",
-                   "%" PRId64 " offsets behind, and in %.0f s none was taken in %d of %d "
+                   "behind by %" PRId64 " offsets, and in %.0f s none was taken in %d of %d "
                    "partitions",
                    lag->after, seconds, lag->standing, topic->look.partitions);
     else if (!lag->lost)
         doctor_say(doctor, DOCTOR_OK, topic->name, NULL,
-                   "%" PRId64 " offsets behind, %" PRId64 " were it %.0f s before", lag->after,
-                   lag->before, seconds);
+                   "behind by %" PRId64 " offsets, %.0f s before by %" PRId64, lag->after, seconds,
+                   lag->before);
 }
 
 void doctor_lag(struct doctor *doctor)

@@ -100,7 +100,10 @@ static void say_group(struct doctor *doctor)
 {
     const char *group = doctor->config->app_id;
 
-    if (denied(doctor->group_error))
+    if (doctor->partition_count == 0)
+        doctor_say(doctor, DOCTOR_OK, group, NULL,
+                   "not tried: no topic is there whose offsets could be asked for");
+    else if (denied(doctor->group_error))
         doctor_say(doctor, DOCTOR_FAIL, group, trouble_of(doctor->group_error)->hint,
                    "Describe on the group is not allowed");
     else if (doctor->group_error != RD_KAFKA_RESP_ERR_NO_ERROR)

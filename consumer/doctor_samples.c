@@ -120,6 +120,12 @@ static bool is_sampled(const struct doctor *doctor, const struct doctor_partitio
     return (role == ROLE_INPUT || role == ROLE_STATE) && row->error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static void note_error(struct doctor_sample *sample, rd_kafka_resp_err_t error)
+{
+    if (sample->error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        sample->error = error;
+}
+
 const struct doctor_sample *doctor_samples(struct doctor *doctor)
 {
     struct sampling sampling = {.doctor = doctor, .now_ms = clock_wall_ms()};
@@ -134,15 +140,17 @@ const struct doctor_sample *doctor_samples(struct doctor *doctor)
         doctor->samples[i].newest_ms = -1;
     ranges = memory_get((doctor->partition_count + 1) * sizeof(*ranges));
     sampling.rows = memory_get((doctor->partition_count + 1) * sizeof(*sampling.rows));
-    for (size_t i = 0; i < doctor->partition_count; i++)
-        if (is_sampled(doctor, &doctor->partitions[i])) {
-            sampling.rows[count] = &doctor->partitions[i];
-            ranges[count++] = range_at_end(doctor, &doctor->partitions[i]);
-        }
+    for (size_t i = 0; i < doctor->partition_count; i++) {
+        const struct doctor_partition *row = &doctor->partitions[i];
+        note_error(&doctor->samples[row->topic], row->error);
+        if (!is_sampled(doctor, row))
+            continue;
+        sampling.rows[count] = row;
+        ranges[count++] = range_at_end(doctor, row);
+    }
     doctor_read(doctor->config, true, ranges, count, on_record, &sampling);
     for (size_t i = 0; i < count; i++)
-        if (doctor->samples[sampling.rows[i]->topic].error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            doctor->samples[sampling.rows[i]->topic].error = ranges[i].error;
+        note_error(&doctor->samples[sampling.rows[i]->topic], ranges[i].error);
     free(sampling.rows);
     free(ranges);
     return doctor->samples;

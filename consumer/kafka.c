@@ -201,6 +201,7 @@ rd_kafka_t *kafka_client(const struct config *config)
     rd_kafka_conf_t *conf = base(config);
 
     demand(conf, "group.id", config->app_id); /* never joins; brokers like to know who asks */
+    demand(conf, "allow.auto.create.topics", "false"); /* a question makes nothing */
     demand(conf, "isolation.level", "read_uncommitted");
     /* A broker that is paused is not asked for longer; the next question finds another. */
     prefer(conf, config, "socket.timeout.ms", "4000");
@@ -330,6 +331,7 @@ rd_kafka_t *kafka_sampler(const struct config *config, bool committed)
     demand(conf, "isolation.level", committed ? "read_committed" : "read_uncommitted");
     demand(conf, "enable.partition.eof", "true");
     demand(conf, "auto.offset.reset", "earliest");
+    demand(conf, "allow.auto.create.topics", "false");
     demand(conf, "queued.min.messages", "1000"); /* a look, not a copy */
     demand(conf, "fetch.wait.max.ms", "10");
     prefer(conf, config, "socket.timeout.ms", "10000");
