@@ -14,7 +14,6 @@
 #include "statemachine/memory.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { LEAST_PAUSE_MS = 3000, AGAIN_MS = 200 };
