@@ -368,6 +368,7 @@ int command_demo(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
+        .children = options_log,
         .doc = "Generates believable lives, runs the stage on them and shows the outcomes as they "
                "arrive. Four days of record time pass in half a minute.",
     };

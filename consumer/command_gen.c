@@ -179,6 +179,7 @@ int command_gen(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
+        .children = options_log,
         .doc = "Believable messages' lives: sends, and receipts that come late, twice, out of "
                "order, or never.\v"
                "Examples:\n"

@@ -240,6 +240,7 @@ int command_replay(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
+        .children = options_log,
         .args_doc = "[FILE... | -]",
         .doc = "Events in, outcomes out: one JSON event a line, or kcat -J envelopes. Several "
                "files are several inputs, merged by timestamp. The same input gives the same "

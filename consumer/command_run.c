@@ -35,7 +35,7 @@ static const struct argp_option options[] = {
      "without a vote",
      1},
     {"dry-run", 4, NULL, 0, "check tables and configuration, and end", 1},
-    {"verbose", 'v', NULL, 0, "log more", 1},
+    {"verbose", 'v', NULL, 0, "the same as --log-level debug", 9},
     {0},
 };
 
@@ -75,6 +75,7 @@ int command_run(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
+        .children = options_log,
         .doc = "The stage: reads the input topics, writes outcomes, dead letters and state in "
                "transactions, until SIGTERM or SIGINT.\v"
                "Example:\n"

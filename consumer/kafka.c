@@ -76,9 +76,6 @@ static void keep_address_text(rd_kafka_resp_err_t error, const char *text)
         return; /* says nothing that the others did not */
     pthread_mutex_lock(&words_lock);
     snprintf(address_text, sizeof(address_text), "%s", text);
-    for (char *at = address_text; *at != 0; at++)
-        if (*at == '"')
-            *at = '\'';
     pthread_mutex_unlock(&words_lock);
 }
 
@@ -131,6 +128,12 @@ bool kafka_was_held_up(const rd_kafka_t *producer)
     return found;
 }
 
+/* librdkafka counts as syslog does. Its errors are our warnings: it goes on, and tries again. */
+static enum log_level our_level(int level)
+{
+    return level <= 4 ? LOG_WARN_LEVEL : level <= 6 ? LOG_INFO_LEVEL : LOG_DEBUG_LEVEL;
+}
+
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
     char about[128];
@@ -141,13 +144,15 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
         keep_refused_topic(text);
     if (strcmp(facility, "GETPID") == 0)
         keep_held_up(client, text);
+    if (our_level(level) == LOG_DEBUG_LEVEL) { /* asked for by `debug`: every one of them */
+        log_debug("kafka_log", "client=%s facility=%s text=\"%s\"", rd_kafka_name(client),
+                  facility, text);
+        return;
+    }
     /* The text begins with the thread, which names the broker: each may say it once. */
     snprintf(about, sizeof(about), "%s %.*s", facility, (int)strcspn(text, "]"), text);
-    log_seldom(level <= 3   ? LOG_WARN_LEVEL
-               : level <= 5 ? LOG_INFO_LEVEL
-                            : LOG_DEBUG_LEVEL,
-               "kafka_log", about, "client=%s facility=%s text=\"%s\"", rd_kafka_name(client),
-               facility, text);
+    log_seldom(our_level(level), "kafka_log", about, "client=%s facility=%s text=\"%s\"",
+               rd_kafka_name(client), facility, text);
 }
 
 void kafka_tell_error(rd_kafka_t *client, int code, const char *text, void *opaque)

@@ -1,53 +1,69 @@
-/* log.c: formats into one buffer, writes with one call, so that threads' lines do not mix. */
+/* log.c: makes a line in one buffer, writes it with one call, so that threads' lines do not mix. */
 #include "consumer/log.h"
 
 #include "consumer/clock.h"
 #include "consumer/hash.h"
+#include "consumer/log_text.h"
 #include "consumer/ration.h"
 #include "schemas/instant.h"
 
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static _Atomic int wanted = LOG_INFO_LEVEL;
+static _Atomic int style = LOG_LOGFMT;
+
+static const char *const level_words[] = {
+    [LOG_ERROR_LEVEL] = "error",
+    [LOG_WARN_LEVEL] = "warn",
+    [LOG_INFO_LEVEL] = "info",
+    [LOG_DEBUG_LEVEL] = "debug",
+};
+
+static const char *const style_words[] = {
+    [LOG_LOGFMT] = "logfmt",
+    [LOG_JSON] = "json",
+};
 
 void log_set_level(enum log_level level)
 {
     wanted = (int)level;
 }
 
+static bool choose(_Atomic int *chosen, const char *word, const char *const *words, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(word, words[i]) == 0) {
+            *chosen = i;
+            return true;
+        }
+    return false;
+}
+
+bool log_choose_level(const char *word)
+{
+    return choose(&wanted, word, level_words, sizeof(level_words) / sizeof(*level_words));
+}
+
+bool log_choose_format(const char *word)
+{
+    return choose(&style, word, style_words, sizeof(style_words) / sizeof(*style_words));
+}
+
 __attribute__((format(printf, 4, 0))) static void write_line(enum log_level level,
-                                                             const char *event, const char *tail,
+                                                             const char *event, unsigned unsaid,
                                                              const char *format, va_list args)
 {
-    static const char *const words[] = {
-        [LOG_ERROR_LEVEL] = "error",
-        [LOG_WARN_LEVEL] = "warn",
-        [LOG_INFO_LEVEL] = "info",
-        [LOG_DEBUG_LEVEL] = "debug",
-    };
-    char line[2048];
+    struct log_text text;
     char time[INSTANT_SIZE + 1] = {0};
-    size_t most = sizeof(line) - strlen(tail) - 1;
-    int head, body;
-    size_t size;
 
     instant_format(clock_wall_ms(), time);
-    head = snprintf(line, most, "%s level=%s time=%s ", event, words[level], time);
-    body = vsnprintf(line + head, most - (size_t)head, format, args);
-    size = (size_t)head + (body < 0 ? 0 : (size_t)body);
-    if (size > most - 1)
-        size = most - 1;
-    memcpy(line + size, tail, strlen(tail));
-    size += strlen(tail);
-    line[size] = '\n';
-    for (size_t i = 0; i < size; i++) /* one event, one line, whatever a peer put into it */
-        if (line[i] == '\n' || line[i] == '\r')
-            line[i] = ' ';
-    if (write(STDERR_FILENO, line, size + 1) < 0)
+    log_text_begin(&text, (enum log_style)style, event, level_words[level], time);
+    log_text_pairs(&text, format, args);
+    log_text_end(&text, unsaid);
+    if (write(STDERR_FILENO, text.bytes, text.size) < 0)
         return; /* nobody listens: there is no better place to say so */
 }
 
@@ -58,7 +74,7 @@ void log_line(enum log_level level, const char *event, const char *format, ...)
     if ((int)level > wanted)
         return;
     va_start(args, format);
-    write_line(level, event, "", format, args);
+    write_line(level, event, 0, format, args);
     va_end(args);
 }
 
@@ -68,7 +84,6 @@ void log_seldom(enum log_level level, const char *event, const char *about, cons
     static struct ration ration;
     uint64_t what = hash_bytes(about, strlen(about), hash_bytes(event, strlen(event), 0));
     unsigned unsaid = 0;
-    char tail[32] = "";
     bool may;
     va_list args;
 
@@ -79,9 +94,7 @@ void log_seldom(enum log_level level, const char *event, const char *about, cons
     pthread_mutex_unlock(&lock);
     if (!may)
         return;
-    if (unsaid > 0)
-        snprintf(tail, sizeof(tail), " unsaid=%u", unsaid);
     va_start(args, format);
-    write_line(level, event, tail, format, args);
+    write_line(level, event, unsaid, format, args);
     va_end(args);
 }

@@ -2,6 +2,7 @@
 #include "consumer/options.h"
 
 #include "consumer/command.h"
+#include "consumer/log.h"
 #include "schemas/channel_file.h"
 
 #include <stdio.h>
@@ -35,6 +36,35 @@ int options_check_properties(const struct config *config)
     buffer_release(&complaint);
     return good ? EXIT_WELL : EXIT_USAGE;
 }
+
+enum { KEY_LOG_FORMAT = 0x1000, KEY_LOG_LEVEL };
+
+static error_t parse_log(int key, char *value, struct argp_state *state)
+{
+    switch (key) {
+    case KEY_LOG_FORMAT:
+        if (!log_choose_format(value))
+            argp_error(state, "--log-format: \"%s\" is neither logfmt nor json", value);
+        return 0;
+    case KEY_LOG_LEVEL:
+        if (!log_choose_level(value))
+            argp_error(state, "--log-level: \"%s\" is not error, warn, info or debug", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option log_options[] = {
+    {"log-format", KEY_LOG_FORMAT, "logfmt|json", 0, "how the log on stderr is written (logfmt)",
+     0},
+    {"log-level", KEY_LOG_LEVEL, "error|warn|info|debug", 0, "the least that is logged (info)", 0},
+    {0},
+};
+
+static const struct argp log_argp = {.options = log_options, .parser = parse_log};
+
+const struct argp_child options_log[] = {{&log_argp, 0, NULL, 9}, {0}};
 
 int options_check_config(const struct config *config)
 {

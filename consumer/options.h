@@ -1,9 +1,10 @@
-/* options.h: -F and -X, the same for every command that has a configuration. */
+/* options.h: -F and -X, the same for every command that has a configuration; how it logs. */
 #ifndef UPSHOT_CONSUMER_OPTIONS_H
 #define UPSHOT_CONSUMER_OPTIONS_H
 
 #include "consumer/config.h"
 
+#include <argp.h>
 #include <errno.h>
 
 #define OPTIONS_OF_CONFIG                                                                \
@@ -16,6 +17,9 @@
 #define OPTIONS_HELP                                                                           \
     "`upshot check --properties` lists upshot's own properties; every property of librdkafka " \
     "passes through."
+
+/* --log-format and --log-level, as children of the command's own: they set up log.h by themselves. */
+extern const struct argp_child options_log[];
 
 /* Handles -F and -X; complains on stderr and exits with EXIT_USAGE where one is wrong. */
 int options_parse_config(struct config *config, int key, const char *value);

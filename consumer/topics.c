@@ -18,6 +18,15 @@ enum {
     PAUSE_MS = 250,
 };
 
+/* Why the last try came to nothing: the words of a line, of which all but the first may miss. */
+struct cause {
+    const char *reason; /* NULL: it did not */
+    const char *topic;
+    const char *hint;
+    char error[256];
+    char said[400]; /* by the last broken connection */
+};
+
 struct prepare {
     const struct config *config;
     const struct topics_options *options;
@@ -25,8 +34,8 @@ struct prepare {
     rd_kafka_t *client;
     char *state_topic;
     int64_t said_ms;
-    int code;          /* EXIT_WELL while there is hope */
-    char trouble[1000]; /* why the last try came to nothing; empty: it did not */
+    int code; /* EXIT_WELL while there is hope */
+    struct cause cause;
 };
 
 char *topics_state_name(const struct config *config)
@@ -94,15 +103,18 @@ static bool hopeless(struct prepare *prepare, const char *topic, const char *ope
 /* Nobody answers; why, where the connection's own words tell more than the question's. */
 static void note_unreachable(struct prepare *prepare, const char *topic, const char *error)
 {
-    char said[400];
-    const char *hint;
+    struct cause *cause = &prepare->cause;
 
-    kafka_address_text(said, sizeof(said));
-    hint = trouble_at_address(said);
-    snprintf(prepare->trouble, sizeof(prepare->trouble),
-             "event=broker_unreachable topic=%s error=\"%s\"%s%s%s%s%s%s", topic, error,
-             said[0] == 0 ? "" : " said=\"", said, said[0] == 0 ? "" : "\"",
-             hint == NULL ? "" : " hint=\"", hint == NULL ? "" : hint, hint == NULL ? "" : "\"");
+    *cause = (struct cause){.reason = "broker_unreachable", .topic = topic};
+    snprintf(cause->error, sizeof(cause->error), "%s", error);
+    kafka_address_text(cause->said, sizeof(cause->said));
+    cause->hint = trouble_at_address(cause->said);
+}
+
+static void note_refused(struct cause *cause, const char *error)
+{
+    *cause = (struct cause){.reason = "admin_failed"};
+    snprintf(cause->error, sizeof(cause->error), "%s", error);
 }
 
 /* False: no answer, and why is noted or told. */
@@ -127,10 +139,11 @@ static bool inputs_ready(struct prepare *prepare)
         if (!look_at(prepare, inputs->items[i], &look))
             return false;
         if (look.partitions == 0) {
-            snprintf(prepare->trouble, sizeof(prepare->trouble),
-                     "event=input_missing topic=%s hint=\"create it with as many partitions as "
-                     "the other inputs\"",
-                     inputs->items[i]);
+            prepare->cause = (struct cause){
+                .reason = "input_missing",
+                .topic = inputs->items[i],
+                .hint = "create it with as many partitions as the other inputs",
+            };
             return false;
         }
         if (i == 0)
@@ -160,10 +173,9 @@ static rd_kafka_event_t *ask_admin(struct prepare *prepare, rd_kafka_queue_t *qu
             return NULL;
     }
     if (event == NULL)
-        note_unreachable(prepare, "-", "no answer");
+        note_unreachable(prepare, NULL, "no answer");
     else if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        snprintf(prepare->trouble, sizeof(prepare->trouble), "event=admin_failed error=\"%s\"",
-                 rd_kafka_event_error_string(event));
+        note_refused(&prepare->cause, rd_kafka_event_error_string(event));
     else
         return event;
     if (event != NULL)
@@ -236,8 +248,8 @@ static bool output_ready(struct prepare *prepare, const char *topic, bool compac
     }
     if (look.partitions == 0) {
         if (create(prepare, topic, compacted))
-            snprintf(prepare->trouble, sizeof(prepare->trouble),
-                     "event=topic_new topic=%s hint=\"waiting for its leaders\"", topic);
+            prepare->cause = (struct cause){
+                .reason = "topic_new", .topic = topic, .hint = "waiting for its leaders"};
         return false; /* looked at again: it must be there for everyone */
     }
     if (look.partitions != prepare->facts->partitions) {
@@ -353,7 +365,7 @@ static bool settings_fit(struct prepare *prepare)
     if (state->delete_retention_ms >= 0)
         facts->tombstones_ms = state->delete_retention_ms;
     note_cluster(prepare);
-    prepare->trouble[0] = 0; /* not being allowed to look is no reason not to run */
+    prepare->cause.reason = NULL; /* not being allowed to look is no reason not to run */
     if (facts->output_max_bytes < TOPIC_LEAST_MAX_BYTES) {
         log_error("output_too_small",
                   "max.message.bytes=%lld least=%d hint=\"an outcome with its timeline, or a state "
@@ -382,10 +394,26 @@ static bool settings_fit(struct prepare *prepare)
 
 static bool ready(struct prepare *prepare)
 {
-    prepare->trouble[0] = 0;
+    prepare->cause.reason = NULL;
     return inputs_ready(prepare) && output_ready(prepare, prepare->config->outcomes_topic, false) &&
            output_ready(prepare, prepare->config->dead_letters_topic, false) &&
            output_ready(prepare, prepare->state_topic, true) && settings_fit(prepare);
+}
+
+static const char *unless_empty(const char *text)
+{
+    return text[0] == 0 ? NULL : text;
+}
+
+static void tell_cause(const struct prepare *prepare, enum log_level level, const char *event,
+                       int64_t waited_ms)
+{
+    const struct cause *cause = &prepare->cause;
+
+    log_line(level, event,
+             "reason=%s topic=%s error=\"%s\" said=\"%s\" hint=\"%s\" brokers=%s waited_s=%lld",
+             cause->reason, cause->topic, unless_empty(cause->error), unless_empty(cause->said),
+             cause->hint, kafka_brokers(prepare->config), (long long)waited_ms / 1000);
 }
 
 int topics_prepare(const struct config *config, const struct topics_options *options,
@@ -405,15 +433,14 @@ int topics_prepare(const struct config *config, const struct topics_options *opt
         int64_t now_ms = clock_monotonic_ms();
         if (prepare.code != EXIT_WELL)
             break;
-        if (now_ms - prepare.said_ms >= SAY_EVERY_MS && prepare.trouble[0] != 0) {
-            log_warn("waiting", "%s brokers=%s waited_s=%lld", prepare.trouble,
-                     kafka_brokers(config), (long long)(now_ms - start_ms) / 1000);
+        if (now_ms - prepare.said_ms >= SAY_EVERY_MS && prepare.cause.reason != NULL) {
+            tell_cause(&prepare, LOG_WARN_LEVEL, "waiting", now_ms - start_ms);
             prepare.said_ms = now_ms;
         }
         if (atomic_load(options->stop)) {
             prepare.code = EXIT_WORLD;
         } else if (options->no_wait && now_ms - start_ms >= SAY_EVERY_MS) {
-            log_error("not_ready", "%s brokers=%s", prepare.trouble, kafka_brokers(config));
+            tell_cause(&prepare, LOG_ERROR_LEVEL, "not_ready", now_ms - start_ms);
             prepare.code = EXIT_WORLD;
         } else {
             rd_kafka_poll(prepare.client, PAUSE_MS);

@@ -56,7 +56,7 @@ static bool name_is_taken(struct inside *inside, rd_kafka_resp_err_t error)
     if (inside->locked_out_ms == 0) {
         inside->locked_out_ms = now_ms;
         log_warn("waiting",
-                 "event=instance_unreleased worker=%d hint=\"the process before was killed, and "
+                 "reason=instance_unreleased worker=%d hint=\"the process before was killed, and "
                  "the group keeps its name until its session times out\"",
                  inside->worker->number);
     }

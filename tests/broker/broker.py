@@ -200,7 +200,7 @@ class Stage:
 
     def events(self, name):
         """Log lines of an event, as dictionaries."""
-        return [dict(re.findall(r'([\w.]+)=("[^"]*"|\S+)', line))
+        return [dict(re.findall(r'([\w.]+)=("(?:[^"\\]|\\.)*"|\S+)', line))
                 for line in self.log().splitlines() if line.split(" ", 1)[0] == name]
 
     def wait_event(self, name, seconds=60, **fields):
