@@ -99,27 +99,23 @@ static unsigned long long take_unsigned(struct walk *walk, int length)
 
 static void add_integer(struct walk *walk, struct value *value)
 {
-    char digits[32];
-    int zeros = 0, length, size = 0;
+    char digits[32], conversion;
+    int zeros = 0, length, size;
 
     for (; *walk->at >= '0' && *walk->at <= '9'; walk->at++)
         zeros = 10 * zeros + (*walk->at - '0');
     require(zeros < (int)sizeof(digits));
     length = take_length(walk);
-    switch (*walk->at++) {
-    case 'd':
+    conversion = *walk->at++;
+    require(conversion == 'd' || conversion == 'u' || conversion == 'x');
+    if (conversion == 'd')
         size = snprintf(digits, sizeof(digits), "%lld", take_signed(walk, length));
-        break;
-    case 'u':
+    else if (conversion == 'u')
         size = snprintf(digits, sizeof(digits), "%llu", take_unsigned(walk, length));
-        break;
-    case 'x':
+    else
         size = snprintf(digits, sizeof(digits), "%0*llx", zeros, take_unsigned(walk, length));
-        value->text = true; /* a digest is none the more a number where it has no letter */
-        break;
-    default:
-        require(!"a conversion that log_text.h does not list");
-    }
+    /* A digest is none the more a number where it has no letter. */
+    value->text |= conversion == 'x';
     add(value, digits, (size_t)size);
 }
 

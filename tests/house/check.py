@@ -48,6 +48,8 @@ REGISTRIES = re.compile(
 
 COLUMNS = 100
 
+STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
 
 class House:
     def __init__(self, root):
@@ -195,6 +197,45 @@ def commands(house):
             house.fault(path, 0, "is not in consumer/command.def")
 
 
+def arguments(text, start):
+    """The arguments of a call, from behind its parenthesis, each as the source has it."""
+    found, depth, begin, at = [], 1, start, start
+    while depth:
+        if text[at] == '"':
+            at = STRING.match(text, at).end()
+            continue
+        depth += (text[at] in "([{") - (text[at] in ")]}")
+        if depth == 0 or depth == 1 and text[at] == ",":
+            found.append(text[begin:at])
+            begin = at + 1
+        at += 1
+    return found
+
+
+def log_formats(house):
+    """A log line is pairs, and only a conversion brings in what is not ours (log_text.h)."""
+    call = re.compile(r"\blog_(error|warn|info|debug|line|seldom)\(")
+    literal = re.compile(STRING.pattern + "|(PRI[dux]64)")
+    one = r"%(?:s|\.\*s|\d*(?:l|ll|z)?[dux])"
+    pair = rf'([a-z][a-z0-9_.]*)=(?:"(?:[^"%\\]|{one})*"|(?:[^"%\s=]|{one})+)'
+    pairs = re.compile(rf"{pair}(?: {pair})*")
+    for path in house.room_files("consumer"):
+        text = house.read(path)
+        for match in call.finditer(text):
+            if path.name in ("log.c", "log.h"):
+                continue
+            at = {"line": 2, "seldom": 3}.get(match.group(1), 1)
+            pieces = literal.findall(arguments(text, match.end())[at])
+            words = "".join("ll" + macro[3] if macro else string for string, macro in pieces)
+            words = words.replace('\\"', '"')
+            line = text.count("\n", 0, match.start()) + 1
+            if not pairs.fullmatch(words):
+                house.fault(path, line, f"a log line is key=%s or key=\"%s\", not: {words}")
+            for key in re.findall(pair, words):
+                if key in ("event", "level", "time", "unsaid"):
+                    house.fault(path, line, f"{key}= is the log's own")
+
+
 def strange_places(house):
     """Nothing of the machine that it was written on, and no registry by name."""
     for path in house.files:
@@ -243,6 +284,7 @@ def main():
         core_symbols(house, options.cc)
         registered_tests(house, options.build, options.ctest)
         commands(house)
+        log_formats(house)
         strange_places(house)
         manner(house)
     except FileNotFoundError as missing:
