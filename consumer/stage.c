@@ -9,6 +9,7 @@
 #include "consumer/log.h"
 #include "consumer/lookout.h"
 #include "consumer/memory_limit.h"
+#include "consumer/supervisor.h"
 #include "consumer/worker.h"
 #include "statemachine/memory.h"
 
@@ -25,25 +26,67 @@ enum {
     HTTP_TICK_MS = 1000,
 };
 
+/* Who hears how it goes. */
+struct listeners {
+    struct http *http;
+    struct supervisor supervisor;
+};
+
+struct restores {
+    long long tasks, records, bytes, percent, eta_s;
+};
+
 /* Of all workers' restores; the whole is as far as its slowest part. */
-static void tell_restores(const struct worker *workers, size_t count)
+static struct restores sum_restores(const struct worker *workers, size_t count)
 {
-    long long tasks = 0, records = 0, bytes = 0, percent = 100, eta_s = 0;
+    struct restores sum = {.percent = 100};
 
     for (size_t i = 0; i < count; i++) {
         const struct restore_progress *one = &workers[i].restoring;
-        long long left_s = atomic_load(&one->eta_s);
-        records += atomic_load(&one->records);
-        bytes += atomic_load(&one->bytes);
+        long long left_s = atomic_load(&one->eta_s), percent = atomic_load(&one->percent);
+        sum.records += atomic_load(&one->records);
+        sum.bytes += atomic_load(&one->bytes);
         if (atomic_load(&one->tasks) == 0)
             continue;
-        tasks += atomic_load(&one->tasks);
-        percent = atomic_load(&one->percent) < percent ? atomic_load(&one->percent) : percent;
-        eta_s = left_s < 0 || eta_s < 0 ? -1 : left_s > eta_s ? left_s : eta_s;
+        sum.tasks += atomic_load(&one->tasks);
+        sum.percent = percent < sum.percent ? percent : sum.percent;
+        sum.eta_s = left_s < 0 || sum.eta_s < 0 ? -1 : left_s > sum.eta_s ? left_s : sum.eta_s;
     }
-    if (tasks > 0)
-        log_info("restore_progress", "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld",
-                 tasks, records, bytes, percent, eta_s);
+    return sum;
+}
+
+static void tell_restores(const struct worker *workers, size_t count)
+{
+    struct restores sum = sum_restores(workers, count);
+
+    if (sum.tasks > 0)
+        log_info("restore_progress",
+                 "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld", sum.tasks,
+                 sum.records, sum.bytes, sum.percent, sum.eta_s);
+}
+
+static void tell_supervisor(struct supervisor *supervisor, const struct stage *stage,
+                            const struct worker *workers, size_t count, int64_t now_ms)
+{
+    struct restores restores = sum_restores(workers, count);
+    struct supervisor_facts facts = {
+        .consuming = true,
+        .tasks = atomic_load(&stage->partitions),
+        .live = atomic_load(&stage->live),
+        .outcomes = atomic_load(&stage->outcomes),
+        .restoring = restores.tasks,
+        .percent = restores.percent,
+        .eta_s = restores.eta_s,
+    };
+
+    for (size_t i = 0; i < count; i++) {
+        facts.consuming = facts.consuming && atomic_load(&workers[i].consuming);
+        if (workers[i].silent_ms > facts.silent_ms)
+            facts.silent_ms = workers[i].silent_ms;
+    }
+    if (atomic_load(&stage->stop))
+        supervisor_stops(supervisor);
+    supervisor_look(supervisor, &facts, now_ms);
 }
 
 static void tell(const struct stage *stage)
@@ -156,8 +199,8 @@ static void look_for_stuck(const struct stage *stage, struct worker *workers, si
     }
 }
 
-static void watch(struct stage *stage, struct worker *workers, size_t count, struct http *http,
-                  const atomic_bool *stop)
+static void watch(struct stage *stage, struct worker *workers, size_t count,
+                  struct listeners *listeners, const atomic_bool *stop)
 {
     int64_t told_ms = clock_monotonic_ms(), looked_ms = told_ms, compared_ms = told_ms;
     int64_t memory_ms = told_ms, ticked_ms = 0, stopping_ms = 0, told_ahead_ms = 0;
@@ -184,10 +227,11 @@ static void watch(struct stage *stage, struct worker *workers, size_t count, str
         }
         look_for_stuck(stage, workers, count, now_ms - looked_ms);
         looked_ms = now_ms;
+        tell_supervisor(&listeners->supervisor, stage, workers, count, now_ms);
         if (stopping_ms == 0)
             tell_room(stage, &room_told);
         if (now_ms - ticked_ms >= HTTP_TICK_MS) {
-            http_tick(http);
+            http_tick(listeners->http);
             ticked_ms = now_ms;
         }
         if (now_ms - memory_ms >= MEMORY_EVERY_MS) {
@@ -224,15 +268,15 @@ static void free_workers(struct worker *workers, size_t count)
     free(workers);
 }
 
-static void work(struct stage *stage, struct worker *workers, size_t count, struct http *http,
-                 const atomic_bool *stop)
+static void work(struct stage *stage, struct worker *workers, size_t count,
+                 struct listeners *listeners, const atomic_bool *stop)
 {
     struct lookout lookout;
 
     lookout_start(&lookout, stage);
     for (size_t i = 0; i < count; i++)
         require(pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]) == 0);
-    watch(stage, workers, count, http, stop);
+    watch(stage, workers, count, listeners, stop);
     for (size_t i = 0; i < count; i++)
         pthread_join(workers[i].thread, NULL);
     atomic_store(&stage->stop, true);
@@ -242,22 +286,24 @@ static void work(struct stage *stage, struct worker *workers, size_t count, stru
 
 /* Looks for the topics, which may take as long as a broker is away; then lets the workers work. */
 static int prepare_and_work(struct stage *stage, struct worker *workers, size_t count,
-                            struct http *http, const struct stage_options *options,
+                            struct listeners *listeners, const struct stage_options *options,
                             atomic_bool *stop)
 {
     struct topics_options topics = {.no_wait = options->no_wait,
                                     .no_create = options->no_create,
                                     .trust_settings = options->trust_settings,
                                     .stop = stop};
-    int code = topics_prepare(stage->config, &topics, &stage->facts);
+    int code;
 
+    supervisor_waits(&listeners->supervisor, kafka_brokers(stage->config));
+    code = topics_prepare(stage->config, &topics, &stage->facts);
     if (code != EXIT_WELL)
         return atomic_load(stop) ? EXIT_WELL : code;
     find_room(stage);
     log_info("stage_started", "app=%s partitions=%d workers=%zu records.max=%lld memory_mib=%lld",
              stage->config->app_id, stage->facts.partitions, count, (long long)stage->records_max,
              (long long)stage->memory_max >> 20);
-    work(stage, workers, count, http, stop);
+    work(stage, workers, count, listeners, stop);
     return atomic_load(&stage->code);
 }
 
@@ -271,14 +317,16 @@ int stage_run(const struct config *config, const struct stage_options *options, 
     };
     size_t count = (size_t)config->workers;
     struct worker *workers = make_workers(&stage, count);
-    struct http *http;
+    struct listeners listeners;
     int code = EXIT_WORLD;
 
+    supervisor_open(&listeners.supervisor);
     snprintf(stage.random, sizeof(stage.random), "%016" PRIx64, hash_seed());
     stage.state_topic = topics_state_name(config);
-    if (http_start(&http, &stage, workers, count))
-        code = prepare_and_work(&stage, workers, count, http, options, stop);
-    http_stop(&http);
+    if (http_start(&listeners.http, &stage, workers, count))
+        code = prepare_and_work(&stage, workers, count, &listeners, options, stop);
+    http_stop(&listeners.http);
+    supervisor_close(&listeners.supervisor);
     free_workers(workers, count);
     free(stage.state_topic);
     return code;

@@ -277,6 +277,16 @@ static void leave_group(struct inside *inside)
     }
 }
 
+/* For the watcher: a worker whose share is nothing is as ready as it can be. */
+static void note_consuming(struct inside *inside)
+{
+    bool all = inside->generation != NULL;
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        all = all && inside->holdings[i]->running;
+    atomic_store(&inside->worker->consuming, all);
+}
+
 static void join_again(struct inside *inside)
 {
     inside->locked_out = false;
@@ -306,6 +316,7 @@ static void loop(struct inside *inside)
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
         worked = may_take(inside) && turn_round(inside);
         count_live(inside);
+        note_consuming(inside);
         show(inside);
         if (inside->code != EXIT_WELL)
             break;

@@ -42,6 +42,7 @@ struct worker {
     struct board *board; /* NULL: nobody looks */
     pthread_t thread;
     atomic_bool finished;
+    atomic_bool consuming;            /* has its share of the partitions, and all of it restored */
     atomic_llong alive_ms;            /* monotonic: when it last came by */
     int64_t seen_alive_ms, silent_ms; /* the watcher's own, see stage.c */
 };
