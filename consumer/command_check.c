@@ -93,24 +93,25 @@ static int describe(void)
     return EXIT_WELL;
 }
 
+const struct argp argp_of_check = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[DIR|FILE...]",
+    .doc = "Proves channel tables: the ones built in, those of a directory, or single files. "
+           "Every fault is one line: file, status, what is wrong.\v"
+           "Examples:\n"
+           "  upshot check\n"
+           "  upshot check my-channels/\n"
+           "  upshot check -F upshot.conf      (properties and the tables they name)",
+};
+
 int command_check(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .args_doc = "[DIR|FILE...]",
-        .doc = "Proves channel tables: the ones built in, those of a directory, or single files. "
-               "Every fault is one line: file, status, what is wrong.\v"
-               "Examples:\n"
-               "  upshot check\n"
-               "  upshot check my-channels/\n"
-               "  upshot check -F upshot.conf      (properties and the tables they name)",
-    };
     struct arguments arguments = {0};
     int code = EXIT_WELL;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_check, argc, argv, 0, NULL, &arguments);
     if (arguments.describe)
         code = describe();
     else if (arguments.has_config)

@@ -363,22 +363,27 @@ static int create_topics(struct config *config)
     return code;
 }
 
+const struct argp argp_of_demo = {
+    .options = options,
+    .parser = parse,
+    .children = options_log,
+    .doc = "Generates believable lives, runs the stage on them and shows the outcomes as they "
+           "arrive. Four days of record time pass in half a minute.\v"
+           "Examples:\n"
+           "  upshot demo\n"
+           "  upshot demo --forever\n"
+           "  upshot demo --bootstrap localhost:9092 --seconds 60",
+};
+
 int command_demo(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .children = options_log,
-        .doc = "Generates believable lives, runs the stage on them and shows the outcomes as they "
-               "arrive. Four days of record time pass in half a minute.",
-    };
     struct demo demo = {.arguments = {.seconds = SECONDS}};
     struct sigaction action = {.sa_handler = on_signal};
     struct buffer complaints = {0};
     int code = EXIT_WELL;
 
     config_init(&demo.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &demo.arguments);
+    argp_parse(&argp_of_demo, argc, argv, 0, NULL, &demo.arguments);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     require(channel_files_load(NULL, &demo.tables, &complaints));

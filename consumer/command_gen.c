@@ -174,18 +174,19 @@ static int to_kafka(struct lives *lives, const struct config *config)
     return EXIT_WELL;
 }
 
+const struct argp argp_of_gen = {
+    .options = options,
+    .parser = parse,
+    .children = options_log,
+    .doc = "Believable messages' lives: sends, and receipts that come late, twice, out of "
+           "order, or never.\v"
+           "Examples:\n"
+           "  upshot gen --lives 100 | upshot replay -\n"
+           "  upshot gen --lives 200000 --to-kafka -X bootstrap.servers=localhost:9092",
+};
+
 int command_gen(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .children = options_log,
-        .doc = "Believable messages' lives: sends, and receipts that come late, twice, out of "
-               "order, or never.\v"
-               "Examples:\n"
-               "  upshot gen --lives 100 | upshot replay -\n"
-               "  upshot gen --lives 200000 --to-kafka -X bootstrap.servers=localhost:9092",
-    };
     struct arguments arguments = {
         .lives = {.seed = 1,
                   .count = 1000,
@@ -198,7 +199,7 @@ int command_gen(int argc, char **argv)
     int code;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_gen, argc, argv, 0, NULL, &arguments);
     lives = lives_new(&arguments.lives);
     code = arguments.to_kafka ? to_kafka(lives, &arguments.config) : to_stdout(lives, &arguments);
     lives_free(&lives);

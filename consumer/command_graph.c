@@ -27,7 +27,7 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-    {"format", 'f', "FORMAT", 0, "dot (default), mermaid or svg; svg takes graphviz", 0},
+    {"format", 'f', "dot|mermaid|svg", 0, "dot where it is not given; svg takes graphviz", 0},
     {"channels", 'C', "DIR", 0, "channel tables instead of the ones built in", 0},
     {"all", 'a', NULL, 0, "draw every way that a status lists, the long ones pale", 0},
     {0},
@@ -124,25 +124,26 @@ static void complain_unknown(const struct tables *tables, const char *channel)
     fprintf(stderr, "\n");
 }
 
+const struct argp argp_of_graph = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "CHANNEL",
+    .doc = "Draws a channel's machine: statuses by phase, finals with a double border, what "
+           "each comes to and after which time.\v"
+           "Examples:\n"
+           "  upshot graph sms --format svg > sms.svg\n"
+           "  upshot graph rcs --format mermaid\n"
+           "  upshot graph voice -C my-channels/ | dot -Tpng > voice.png",
+};
+
 int command_graph(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .args_doc = "CHANNEL",
-        .doc = "Draws a channel's machine: statuses by phase, finals with a double border, what "
-               "each comes to and after which time.\v"
-               "Examples:\n"
-               "  upshot graph sms --format svg > sms.svg\n"
-               "  upshot graph rcs --format mermaid\n"
-               "  upshot graph voice -C my-channels/ | dot -Tpng > voice.png",
-    };
     struct arguments arguments = {0};
     struct buffer complaints = {0};
     struct tables tables = {0};
     int code = EXIT_USAGE;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_graph, argc, argv, 0, NULL, &arguments);
     if (!channel_files_load(arguments.channels, &tables, &complaints)) {
         fwrite(complaints.bytes, 1, complaints.size, stderr);
     } else {

@@ -235,24 +235,25 @@ static int look_at_files(const struct arguments *arguments)
     return EXIT_WELL;
 }
 
+const struct argp argp_of_replay = {
+    .options = options,
+    .parser = parse,
+    .children = options_log,
+    .args_doc = "[FILE... | -]",
+    .doc = "Events in, outcomes out: one JSON event a line, or kcat -J envelopes. Several "
+           "files are several inputs, merged by timestamp. The same input gives the same "
+           "bytes, always.\v"
+           "Examples:\n"
+           "  upshot replay events.jsonl | jq .outcome\n"
+           "  upshot replay --to-end-of-time --dead-letters bad.jsonl sends.jsonl "
+           "receipts.jsonl\n"
+           "  kcat -b kafka -C -J -e -t message.receipts | upshot replay -\n"
+           "  upshot replay -X bootstrap.servers=kafka:9092 "
+           "--topics message.sends,message.receipts --from -36h\n\n" OPTIONS_HELP,
+};
+
 int command_replay(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .children = options_log,
-        .args_doc = "[FILE... | -]",
-        .doc = "Events in, outcomes out: one JSON event a line, or kcat -J envelopes. Several "
-               "files are several inputs, merged by timestamp. The same input gives the same "
-               "bytes, always.\v"
-               "Examples:\n"
-               "  upshot replay events.jsonl | jq .outcome\n"
-               "  upshot replay --to-end-of-time --dead-letters bad.jsonl sends.jsonl "
-               "receipts.jsonl\n"
-               "  kcat -b kafka -C -J -e -t message.receipts | upshot replay -\n"
-               "  upshot replay -X bootstrap.servers=kafka:9092 "
-               "--topics message.sends,message.receipts --from -36h\n\n" OPTIONS_HELP,
-    };
     struct arguments arguments = {0};
     struct buffer complaints = {0};
     struct tables tables = {0};
@@ -260,7 +261,7 @@ int command_replay(int argc, char **argv)
     int code = EXIT_WELL;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_replay, argc, argv, 0, NULL, &arguments);
     if (!channel_files_load(arguments.config.channels_dir[0] == 0 ? NULL
                                                                   : arguments.config.channels_dir,
                             &tables, &complaints)) {

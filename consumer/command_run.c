@@ -70,17 +70,20 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+const struct argp argp_of_run = {
+    .options = options,
+    .parser = parse,
+    .children = options_log,
+    .doc = "The stage: reads the input topics, writes outcomes, dead letters and state in "
+           "transactions, until SIGTERM or SIGINT.\v"
+           "Examples:\n"
+           "  upshot run -X bootstrap.servers=kafka:9092 -X instance.id=pod-0\n"
+           "  upshot run -F upshot.conf --dry-run\n"
+           "  upshot run -F upshot.conf --no-create --log-format json\n\n" OPTIONS_HELP,
+};
+
 int command_run(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .children = options_log,
-        .doc = "The stage: reads the input topics, writes outcomes, dead letters and state in "
-               "transactions, until SIGTERM or SIGINT.\v"
-               "Example:\n"
-               "  upshot run -X bootstrap.servers=kafka:9092 -X instance.id=pod-0\n\n" OPTIONS_HELP,
-    };
     struct arguments arguments = {0};
     struct sigaction action = {.sa_handler = on_signal};
     int code;
@@ -88,7 +91,7 @@ int command_run(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL); /* first of all: a stop may come at once */
     sigaction(SIGINT, &action, NULL);
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_run, argc, argv, 0, NULL, &arguments);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a snapshot that failed, no more */
 

@@ -158,16 +158,20 @@ static void tell_channels(const struct tables *tables, const char *word)
     fprintf(stderr, "\n");
 }
 
+const struct argp argp_of_step = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "CHANNEL [STATUS...]",
+    .doc = "Shows what a message's life would give: a send, then the statuses a second apart, "
+           "then time passes until the message is forgotten.\v"
+           "Examples:\n"
+           "  upshot step sms SENT UNDELIV DELIVRD\n"
+           "  upshot step push --no-send UNREGISTERED\n"
+           "  upshot step voice -C my-channels/ RINGING ANSWERED",
+};
+
 int command_step(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .args_doc = "CHANNEL [STATUS...]",
-        .doc = "Shows what a message's life would give: a send, then the statuses a second apart, "
-               "then time passes until the message is forgotten.\v"
-               "Example:\n  upshot step sms SENT UNDELIV DELIVRD",
-    };
     struct arguments arguments = {0};
     struct buffer complaints = {0};
     struct tables tables = {0};
@@ -175,7 +179,7 @@ int command_step(int argc, char **argv)
     int code = EXIT_USAGE;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_step, argc, argv, 0, NULL, &arguments);
     if (!channel_files_load(arguments.config.channels_dir[0] == 0 ? NULL
                                                                   : arguments.config.channels_dir,
                             &tables, &complaints)) {

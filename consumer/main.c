@@ -7,27 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *word;
-    const char *summary;
-    int (*run)(int argc, char **argv);
-} commands[] = {
-#define COMMAND(symbol, word, summary) {word, summary, command_##symbol},
-#include "consumer/command.def"
-#undef COMMAND
-};
-
-enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
-
 static int usage(FILE *out, int code)
 {
     fprintf(out, "usage: upshot COMMAND [OPTION...]\n\n"
                  "Drives messages' send and receipt events to one final outcome each.\n\n");
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].word, commands[i].summary);
+    for (size_t i = 0; i < command_count; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].word, commands[i].summary);
     fprintf(out,
-            "\n`upshot COMMAND --help` says more. Exit codes: 0 well, 1 found something wrong,\n"
-            "2 usage or config, 3 the world failed.\n");
+            "\n`upshot COMMAND --help` says more, `upshot man | man -l -` says all. Exit codes:\n"
+            "0 well, 1 found something wrong, 2 usage or config, 3 the world failed.\n");
     return code;
 }
 
@@ -63,7 +51,7 @@ int main(int argc, char **argv)
         version();
         return written(EXIT_WELL);
     }
-    for (size_t i = 0; i < COMMANDS; i++)
+    for (size_t i = 0; i < command_count; i++)
         if (strcmp(argv[1], commands[i].word) == 0) {
             snprintf(name, sizeof(name), "upshot %s", commands[i].word);
             argv[1] = name;
