@@ -198,17 +198,17 @@ static void put_page(void)
     for (size_t i = 0; i < command_count; i++)
         put_command(&commands[i]);
     puts(".SH CONFIGURATION\n"
-         "Lines of \\fIprop\\fR=\\fIvalue\\fR in the \\fIFILE\\fR of \\fB\\-F\\fR, or \\fB\\-X\\fR; the "
-         "last one counts.\nEvery property of librdkafka passes through. upshot\\(aqs own, with "
-         "their defaults:");
+         "Lines of \\fIprop\\fR=\\fIvalue\\fR in the \\fIFILE\\fR of \\fB\\-F\\fR, or "
+         "\\fB\\-X\\fR; the last one counts.\n"
+         "Every property of librdkafka passes through. upshot\\(aqs own, with their defaults:");
     put_properties();
     puts(".SH EXIT STATUS\n"
          ".TP\n0\nwell\n.TP\n1\nfound something wrong\n.TP\n2\nusage or configuration\n"
          ".TP\n3\nthe world failed: a broker, a disk\n"
          ".SH ENVIRONMENT\n"
          ".TP\nNOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID\n"
-         "Set by systemd: \\fBupshot run\\fR says when it is ready, how it goes, that it lives and\n"
-         "that it stops, as sd_notify(3) has it.\n"
+         "Set by systemd: \\fBupshot run\\fR says when it is ready, how it goes, that it lives\n"
+         "and that it stops, as sd_notify(3) has it.\n"
          ".SH SEE ALSO\nkcat(1), jq(1), dot(1)");
 }
 

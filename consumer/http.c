@@ -450,8 +450,10 @@ static void tell_address(int fd)
     if (getsockname(fd, (struct sockaddr *)&got, &size) == 0)
         getnameinfo((struct sockaddr *)&got, size, host, sizeof(host), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV);
-    log_info("http_listening", got.ss_family == AF_INET6 ? "address=[%s]:%s" : "address=%s:%s",
-             host, port);
+    if (got.ss_family == AF_INET6)
+        log_info("http_listening", "address=[%s]:%s", host, port);
+    else
+        log_info("http_listening", "address=%s:%s", host, port);
 }
 
 static bool start_daemon(struct http *http, int fd)
