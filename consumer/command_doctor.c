@@ -135,31 +135,32 @@ static char *list_checks(int key, const char *text, void *input)
     return (char *)out.bytes;
 }
 
+const struct argp argp_of_doctor = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[CHECK...]",
+    .doc =
+        "Looks at all that the stage stands on, with the configuration that `upshot run` would "
+        "have: a line a finding, ok, warn or fail, and what to do where it is not ok. Writes "
+        "nothing to Kafka and joins no group, so it may run beside the stage. All checks take "
+        "some five seconds; CHECKs are run alone.\v"
+        "\nExit codes: 0 nothing fails, 1 something does, 2 usage or config.\n\n"
+        "Examples:\n"
+        "  upshot doctor -X bootstrap.servers=kafka:9092\n"
+        "  upshot doctor -F upshot.conf transactions lag\n"
+        "  upshot doctor -F upshot.conf --json | jq '.[] | select(.level != \"ok\")'\n\n"
+        OPTIONS_HELP,
+    .help_filter = list_checks,
+};
+
 int command_doctor(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .args_doc = "[CHECK...]",
-        .doc =
-            "Looks at all that the stage stands on, with the configuration that `upshot run` would "
-            "have: a line a finding, ok, warn or fail, and what to do where it is not ok. Writes "
-            "nothing to Kafka and joins no group, so it may run beside the stage. All checks take "
-            "some five seconds; CHECKs are run alone.\v"
-            "\nExit codes: 0 nothing fails, 1 something does, 2 usage or config.\n\n"
-            "Examples:\n"
-            "  upshot doctor -X bootstrap.servers=kafka:9092\n"
-            "  upshot doctor -F upshot.conf transactions lag\n"
-            "  upshot doctor -F upshot.conf --json | jq '.[] | select(.level != \"ok\")'\n\n"
-            OPTIONS_HELP,
-        .help_filter = list_checks,
-    };
     struct arguments arguments = {0};
     int code;
 
     config_init(&arguments.config);
     log_set_level(LOG_ERROR_LEVEL); /* findings say it better */
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_doctor, argc, argv, 0, NULL, &arguments);
     code = options_check_properties(&arguments.config);
     if (code == EXIT_WELL)
         code = examine(&arguments);

@@ -209,24 +209,25 @@ static int ask_one(CURL *curl, const char *at, const struct arguments *arguments
     return code;
 }
 
+const struct argp argp_of_get = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "CHANNEL ID",
+    .doc = "Shows a message as a running stage holds it: its life, its outcome, and what "
+           "falls due next. Ends with 1 where nobody knows the message, 3 where a process "
+           "does not answer.\v"
+           "Examples:\n"
+           "  upshot get sms m-1\n"
+           "  upshot get email m-2 --at pod-0:9464 --at pod-1:9464 --json\n",
+};
+
 int command_get(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .args_doc = "CHANNEL ID",
-        .doc = "Shows a message as a running stage holds it: its life, its outcome, and what "
-               "falls due next. Ends with 1 where nobody knows the message, 3 where a process "
-               "does not answer.\v"
-               "Examples:\n"
-               "  upshot get sms m-1\n"
-               "  upshot get email m-2 --at pod-0:9464 --at pod-1:9464 --json\n",
-    };
     struct arguments arguments = {0};
     int code = EXIT_FOUND;
     CURL *curl;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_get, argc, argv, 0, NULL, &arguments);
     if (arguments.at_count == 0)
         arguments.at[arguments.at_count++] = CONFIG_HTTP_LISTEN;
     curl = curl_easy_init();
