@@ -33,6 +33,7 @@ enum {
     SECONDS = 30,
     DAYS = 4,
     LIVES_A_SECOND = 150,
+    PAGE_WITHIN_MS = 5000,
     TAIL_S = 4, /* the load ends a little before the demo, so that its outcomes are seen */
 };
 
@@ -52,6 +53,8 @@ struct demo {
     size_t last_count;
     bool terminal;
     int64_t started_ms;
+    char page[80]; /* where; known, and empty: nowhere */
+    atomic_bool page_known;
 };
 
 static atomic_bool stop_stage, stop_load;
@@ -248,12 +251,35 @@ static void read_some(struct demo *demo, rd_kafka_t *client, int64_t until_ms)
     }
 }
 
+static void on_listening(void *context, const char *address)
+{
+    struct demo *demo = context;
+
+    snprintf(demo->page, sizeof(demo->page), "%s", address == NULL ? "" : address);
+    atomic_store(&demo->page_known, true);
+}
+
 static void *run_stage(void *argument)
 {
-    static const struct stage_options stage_options = {.no_wait = true, .trust_settings = true};
     struct demo *demo = argument;
+    struct stage_options stage_options = {
+        .no_wait = true, .trust_settings = true, .on_listening = on_listening, .context = demo};
 
     return (void *)(intptr_t)stage_run(&demo->config, &stage_options, &stop_stage);
+}
+
+/* The stage listens first of all; where it cannot begin, there is more to say than this. */
+static void tell_page(const struct demo *demo)
+{
+    int64_t until_ms = clock_monotonic_ms() + PAGE_WITHIN_MS;
+
+    while (!atomic_load(&demo->page_known) && clock_monotonic_ms() < until_ms)
+        clock_sleep_ms(5);
+    if (demo->page[0] != 0)
+        printf("Watch it at http://%s/\n\n", demo->page);
+    else
+        printf("No page: " CONFIG_HTTP_LISTEN " is in use, by another stage?\n\n");
+    fflush(stdout);
 }
 
 static int play(struct demo *demo)
@@ -265,6 +291,7 @@ static int play(struct demo *demo)
 
     require(pthread_create(&loader, NULL, load, demo) == 0);
     require(pthread_create(&stage, NULL, run_stage, demo) == 0);
+    tell_page(demo);
     client = reader(demo);
     while (client != NULL && !atomic_load(&stop_load)) {
         int64_t now_ms = clock_monotonic_ms();

@@ -42,6 +42,7 @@ struct http {
     bool drawn;
     struct buffer drawings[CHANNELS_MAX]; /* svg; empty: none */
     struct MHD_Daemon *daemon;
+    char address[80];        /* as one can open it */
     atomic_llong watched_ms; /* monotonic: the last tick; 0: none yet */
     pthread_mutex_t lock;    /* of the history */
     struct history history;
@@ -441,7 +442,7 @@ static int open_socket(const char *text, char *why, size_t room)
 }
 
 /* Host and port that were really got, as one can open them. */
-static void tell_address(int fd)
+static void tell_address(struct http *http, int fd)
 {
     struct sockaddr_storage got;
     socklen_t size = sizeof(got);
@@ -450,10 +451,9 @@ static void tell_address(int fd)
     if (getsockname(fd, (struct sockaddr *)&got, &size) == 0)
         getnameinfo((struct sockaddr *)&got, size, host, sizeof(host), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV);
-    if (got.ss_family == AF_INET6)
-        log_info("http_listening", "address=[%s]:%s", host, port);
-    else
-        log_info("http_listening", "address=%s:%s", host, port);
+    snprintf(http->address, sizeof(http->address), got.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
+             host, port);
+    log_info("http_listening", "address=%s", http->address);
 }
 
 static bool start_daemon(struct http *http, int fd)
@@ -522,13 +522,18 @@ bool http_start(struct http **http, const struct stage *stage, struct worker *wo
     }
     *http = make(stage, workers, count);
     if (start_daemon(*http, fd)) {
-        tell_address(fd);
+        tell_address(*http, fd);
         return true;
     }
     log_error("http_refused", "address=%s error=\"%s\"", address, strerror(errno));
     close(fd);
     release(http);
     return false;
+}
+
+const char *http_address(const struct http *http)
+{
+    return http == NULL ? NULL : http->address;
 }
 
 void http_tick(struct http *http)

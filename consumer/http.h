@@ -20,6 +20,9 @@ struct http;
 bool http_start(struct http **http, const struct stage *stage, struct worker *workers,
                 size_t count);
 
+/* HOST:PORT as one can open it, of the http; NULL where there is none. */
+const char *http_address(const struct http *http);
+
 /* Each second, by whoever watches over the workers: a step of the history, and a sign of life. */
 void http_tick(struct http *http);
 

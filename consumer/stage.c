@@ -60,9 +60,8 @@ static void tell_restores(const struct worker *workers, size_t count)
     struct restores sum = sum_restores(workers, count);
 
     if (sum.tasks > 0)
-        log_info("restore_progress",
-                 "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld", sum.tasks,
-                 sum.records, sum.bytes, sum.percent, sum.eta_s);
+        log_info("restore_progress", "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld",
+                 sum.tasks, sum.records, sum.bytes, sum.percent, sum.eta_s);
 }
 
 static void tell_supervisor(struct supervisor *supervisor, const struct stage *stage,
@@ -323,8 +322,11 @@ int stage_run(const struct config *config, const struct stage_options *options, 
     supervisor_open(&listeners.supervisor);
     snprintf(stage.random, sizeof(stage.random), "%016" PRIx64, hash_seed());
     stage.state_topic = topics_state_name(config);
-    if (http_start(&listeners.http, &stage, workers, count))
+    if (http_start(&listeners.http, &stage, workers, count)) {
+        if (options->on_listening != NULL)
+            options->on_listening(options->context, http_address(listeners.http));
         code = prepare_and_work(&stage, workers, count, &listeners, options, stop);
+    }
     http_stop(&listeners.http);
     supervisor_close(&listeners.supervisor);
     free_workers(workers, count);

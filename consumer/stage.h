@@ -11,6 +11,9 @@ struct stage_options {
     bool no_create;
     bool allow_table_change;
     bool trust_settings; /* see topics.h */
+    /* Told once, at first: where HTTP is, NULL where it is not. NULL: nobody wants to know. */
+    void (*on_listening)(void *context, const char *address);
+    void *context;
 };
 
 /*
