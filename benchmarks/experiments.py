@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
 import time
+import urllib.request
 
 import figures
 import rig as bench
@@ -83,7 +85,14 @@ def drain_once(session, contender, keep=None):
     run = session.run(contender)
     broker_us = cpu_us(session.rig.broker_pid())
     try:
-        samples = run.start().drain()
+        run.start()
+        watch = contender.Watch(run) if isinstance(contender, Watched) else None
+        if watch:
+            watch.start()
+        samples = run.drain()
+        if watch:
+            watch.over.set()
+            watch.join()
         if samples is None:
             say(f"{run.name} did not finish: see {run.log}")
             return None
@@ -92,6 +101,8 @@ def drain_once(session, contender, keep=None):
         run.stop()
         values["rss_max_mb"] = run.peak_kb / 1024
         values["written_bytes_per_event"] = session.rig.log_bytes(run.name) / values["events"]
+        if watch:
+            values["answers"] = watch.answers
         if isinstance(contender, Null):
             for part, ms in bench.facts(run.said(r"ms_per_transaction (.*)") or "").items():
                 values["ms_" + part] = float(ms)
@@ -170,6 +181,46 @@ def scaling(session):
                         {name: values[name] for name in
                          ("rate", "cpu_s_per_M", "cpu_s_per_M_warm", "start_s")})
             say(f"{contender.name:10} cpu={values['cpu_s_per_M']:.2f} s/M")
+
+
+class Watched(Upshot):
+    """upshot run with a scraper and the page open, each asking once a second."""
+
+    class Watch(threading.Thread):
+        def __init__(self, run):
+            super().__init__(daemon=True)
+            self.run_, self.over, self.answers = run, threading.Event(), 0
+
+        def run(self):
+            while not self.over.wait(1):
+                address = self.run_.said(r"http_listening .*address=(\S+)")
+                for path in ("metrics", "v1/overview") if address else ():
+                    try:
+                        with urllib.request.urlopen(f"http://{address}/{path}", timeout=30) as body:
+                            self.answers += len(body.read()) > 0
+                    except OSError:
+                        pass  # it has ended
+
+    def __init__(self, rig, workers, program):
+        super().__init__(rig, workers, program, f"seen-{workers}w",
+                         ("http.listen=127.0.0.1:0",))
+
+
+def seen(session):
+    """What metrics, a scraper and an open page cost: the stage with them, and without HTTP."""
+    session.backlog()
+    contenders = session.chosen(
+        [one for workers in (1, 2)
+         for one in (Upshot(session.rig, workers, session.program, f"unseen-{workers}w",
+                            ("http.listen=",)),
+                     Watched(session.rig, workers, session.program))])
+    drain_once(session, contenders[0])  # the broker, a JVM, warms up
+    for repeat, contender in in_turn(contenders, session.options.repeats):
+        values = drain_once(session, contender)
+        if values:
+            session.add("seen", contender.name, repeat, values)
+            say(f"{contender.name:10} cpu={values['cpu_s_per_M']:.2f} s/M "
+                f"asked={values.get('answers', 0):.0f}")
 
 
 # latency ----------------------------------------------------------------------------------------
@@ -491,6 +542,6 @@ def against(session, other):
 
 
 # What --quick has no time for.
-LONG = ("scaling",)
-EVERY = {"drain": drain, "scaling": scaling, "latency": latency, "flight": flight, "idle": idle,
+LONG = ("scaling", "seen")
+EVERY = {"drain": drain, "scaling": scaling, "seen": seen, "latency": latency, "flight": flight, "idle": idle,
          "start": start, "overload": overload, "replay": replay, "restore": restore, "core": core}

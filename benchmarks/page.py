@@ -77,7 +77,8 @@ def table(known):
     if drained:
         lines += columns(drained, ["drain", *(head for _, head in DRAIN)]) + [""]
     for experiment, wanted in (("latency", LATENCY), ("flight", FLIGHT), ("start", START),
-                               ("idle", IDLE), ("scaling", SCALING), ("overload", OVERLOAD)):
+                               ("idle", IDLE), ("scaling", SCALING), ("seen", SCALING),
+                               ("overload", OVERLOAD)):
         rows = rows_of(known, experiment, wanted)
         if rows:
             lines += columns(rows, [experiment, *(head for _, head in wanted)]) + [""]
@@ -237,6 +238,9 @@ def compose(known, made):
             ("scaling", "Workers", SCALING,
              "What a worker costs where others work beside it. Wall time is bounded by the CPUs, "
              "so look at CPU-seconds: they stay where nothing is shared."),
+            ("seen", "Seen working", SCALING,
+             "What it costs to be looked at: a scraper of /metrics and a page open, each asking "
+             "once a second, beside the stage without HTTP."),
             ("latency", "From a receipt to its outcome",  LATENCY,
              f"{said(float(said_setup('rate') or 0))} events a second, committed every 100 ms, on "
              "the load's own clock: from the moment it produces a message's last receipt until its "
