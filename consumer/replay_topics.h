@@ -6,21 +6,7 @@
 
 #include "consumer/config.h"
 #include "consumer/replay_files.h"
-
-enum position_kind { POSITION_DEFAULT, POSITION_OFFSET, POSITION_TIME };
-
-struct replay_position {
-    enum position_kind kind;
-    int64_t value; /* an offset, or milliseconds */
-};
-
-struct replay_range {
-    bool given; /* --topics */
-    struct replay_position from, to;
-};
-
-/* An offset, a time, or a duration back from now ("-36h"). */
-bool replay_position_parse(const char *text, int64_t now_ms, struct replay_position *position);
+#include "consumer/topic_range.h"
 
 /*
  * Reads config->input_topics read committed, merges each partition's inputs by timestamp, and
