@@ -302,7 +302,7 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
     return client;
 }
 
-rd_kafka_t *kafka_restorer(const struct config *config)
+static rd_kafka_t *make_reader(const struct config *config, const char *isolation)
 {
     rd_kafka_conf_t *conf = base(config);
     rd_kafka_t *client;
@@ -310,7 +310,7 @@ rd_kafka_t *kafka_restorer(const struct config *config)
     demand(conf, "group.id", config->app_id); /* needed by assign(); it never subscribes */
     demand(conf, "enable.auto.commit", "false");
     demand(conf, "enable.auto.offset.store", "false");
-    demand(conf, "isolation.level", "read_committed");
+    demand(conf, "isolation.level", isolation);
     demand(conf, "enable.partition.eof", "true");
     demand(conf, "auto.offset.reset", "earliest"); /* compaction may take the beginning away */
     prefer(conf, config, "fetch.wait.max.ms", "10");
@@ -324,6 +324,16 @@ rd_kafka_t *kafka_restorer(const struct config *config)
     if (client != NULL)
         rd_kafka_poll_set_consumer(client);
     return client;
+}
+
+rd_kafka_t *kafka_restorer(const struct config *config)
+{
+    return make_reader(config, "read_committed");
+}
+
+rd_kafka_t *kafka_onlooker(const struct config *config)
+{
+    return make_reader(config, "read_uncommitted");
 }
 
 rd_kafka_t *kafka_sampler(const struct config *config, bool committed)

@@ -62,6 +62,8 @@ rd_kafka_t *kafka_sampler(const struct config *config, bool committed);
 rd_kafka_t *kafka_probe(const struct config *config, const char *address, void *opaque,
                         void (*log)(const rd_kafka_t *, int, const char *, const char *),
                         void (*on_error)(rd_kafka_t *, int, const char *, void *));
+/* The same, but it sees what was aborted, too (audit). */
+rd_kafka_t *kafka_onlooker(const struct config *config);
 
 /*
  * A transactional producer, whose batches keep within batch_bytes: a broker's limit holds for whole

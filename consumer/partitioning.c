@@ -26,6 +26,13 @@ int32_t partition_of(enum partitioner partitioner, const uint8_t *key, size_t si
     return -1;
 }
 
+bool partition_is_right(const uint8_t *key, size_t size, void *context)
+{
+    const struct right_partition *right = context;
+
+    return partition_of(right->partitioner, key, size, right->partitions) == right->partition;
+}
+
 void partitioning_sample(struct partitioning *partitioning, const uint8_t *key, size_t size,
                          int32_t partition, int32_t partitions)
 {

@@ -24,6 +24,13 @@ extern const char *const partitioner_words[PARTITIONERS + 1]; /* by enum partiti
 int32_t partition_of(enum partitioner partitioner, const uint8_t *key, size_t size,
                      int32_t partitions);
 
+/* As event_decode() asks it (schemas/event.h); context is a struct right_partition. */
+struct right_partition {
+    enum partitioner partitioner;
+    int32_t partition, partitions;
+};
+bool partition_is_right(const uint8_t *key, size_t size, void *context);
+
 /* Counts one record's key; does nothing after PARTITIONING_SAMPLES, or with one partition. */
 void partitioning_sample(struct partitioning *partitioning, const uint8_t *key, size_t size,
                          int32_t partition, int32_t partitions);

@@ -118,7 +118,7 @@ static void pump_partition(struct replay *replay, struct lane *lane)
     while (replay->reader.error == EXIT_WELL && replay->out.error == 0) {
         int64_t timestamp_ms = 0, before;
         size_t lowest = topic_ranges_lowest(&replay->reader, replay->ranges, replay->input_count,
-                                            &lane->task.watermark, &timestamp_ms);
+                                            &lane->task.watermark, NULL, NULL, &timestamp_ms);
         rd_kafka_message_t *message;
         replay_fire(&replay->pump, lane,
                     watermark_target(&lane->task.watermark)); /* an input may have ended */

@@ -201,20 +201,24 @@ rd_kafka_message_t *topic_range_take(struct topic_range *range)
 }
 
 size_t topic_ranges_lowest(struct topic_reader *reader, struct topic_range *ranges, size_t count,
-                           struct watermark *watermark, int64_t *timestamp_ms)
+                           struct watermark *watermark, range_skewed *skewed, void *context,
+                           int64_t *timestamp_ms)
 {
     size_t lowest = count;
+    int64_t lowest_ms = 0;
 
     for (size_t i = 0; i < count; i++) {
         const rd_kafka_message_t *found = topic_range_head(reader, &ranges[i]);
-        int64_t head_ms;
+        int64_t head_ms, place_ms;
         if (found == NULL) {
             watermark_rest(watermark, i, true);
             continue;
         }
         head_ms = kafka_timestamp(found, watermark, i);
-        if (lowest == count || head_ms < *timestamp_ms) {
+        place_ms = skewed != NULL && skewed(context, i, found, head_ms) ? TIME_NONE : head_ms;
+        if (lowest == count || place_ms < lowest_ms) {
             lowest = i;
+            lowest_ms = place_ms;
             *timestamp_ms = head_ms;
         }
     }

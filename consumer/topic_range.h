@@ -76,9 +76,13 @@ rd_kafka_message_t *topic_range_take(struct topic_range *range);
 
 /*
  * Which range's head comes next, by timestamp, the first among equals; `count` where all have
- * ended. Those that have ended rest (watermark.h).
+ * ended. Those that have ended rest (watermark.h). A head that `skewed` (may be NULL) says to be
+ * dated too far ahead comes at once: it may not block those behind it.
  */
+typedef bool range_skewed(void *context, size_t input, const rd_kafka_message_t *message,
+                          int64_t timestamp_ms);
 size_t topic_ranges_lowest(struct topic_reader *reader, struct topic_range *ranges, size_t count,
-                           struct watermark *watermark, int64_t *timestamp_ms);
+                           struct watermark *watermark, range_skewed *skewed, void *context,
+                           int64_t *timestamp_ms);
 
 #endif

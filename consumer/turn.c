@@ -126,18 +126,6 @@ static int choose(struct inside *inside, struct holding *holding)
 
 /* ---- partitioners ----------------------------------------------------------------------- */
 
-struct right_partition {
-    enum partitioner partitioner;
-    int32_t partition, partitions;
-};
-
-static bool partition_is_right(const uint8_t *key, size_t size, void *context)
-{
-    const struct right_partition *right = context;
-
-    return partition_of(right->partitioner, key, size, right->partitions) == right->partition;
-}
-
 /* Once, when every input has said enough: do they agree? (DESIGN 5) */
 static void compare_partitioners(struct inside *inside)
 {
