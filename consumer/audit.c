@@ -26,6 +26,7 @@ struct bounds {
     int64_t outcomes_low, outcomes_end;
     int64_t letters_low, letters_end;
     bool from_the_start; /* nothing is known to lie before the range */
+    bool has_offsets;    /* the group's are the cuts */
 };
 
 struct audit {
@@ -88,14 +89,24 @@ static void ask_output(struct audit *audit, rd_kafka_t *client, const char *topi
     audit->reader.error = reader.error;
 }
 
-static void find_cut(struct audit *audit, int32_t partition, struct bounds *bounds)
+static void find_outputs(struct audit *audit, rd_kafka_t *client, int32_t partition,
+                         struct bounds *bounds)
 {
-    if (ask_group(audit, partition, bounds->cuts))
-        return;
-    audit->findings->partitions_without_offsets++;
-    for (size_t i = 0; i < audit->input_count && audit->reader.error == EXIT_WELL; i++)
-        topic_find_ends(&audit->reader, audit->inputs[i].topic, partition, &bounds->begins[i],
-                        &bounds->cuts[i]);
+    ask_output(audit, client, audit->config->outcomes_topic, partition, &bounds->outcomes_low,
+               &bounds->outcomes_end);
+    if (audit->reader.error == EXIT_WELL)
+        ask_output(audit, client, audit->config->dead_letters_topic, partition,
+                   &bounds->letters_low, &bounds->letters_end);
+}
+
+/* The cut, and then the ends of the outputs. */
+static void find_cut(struct audit *audit, rd_kafka_t *client, int32_t partition,
+                     struct bounds *bounds)
+{
+    bounds->has_offsets = ask_group(audit, partition, bounds->cuts);
+    for (size_t i = 0; i < audit->input_count && !bounds->has_offsets; i++)
+        bounds->cuts[i] = INT64_MAX;
+    find_outputs(audit, client, partition, bounds);
 }
 
 static void find_inputs(struct audit *audit, int32_t partition, struct bounds *bounds)
@@ -128,14 +139,7 @@ static void find_bounds(struct audit *audit)
         return;
     }
     for (int32_t p = 0; p < audit->partitions && audit->reader.error == EXIT_WELL; p++)
-        find_cut(audit, p, &audit->bounds[p]);
-    for (int32_t p = 0; p < audit->partitions && audit->reader.error == EXIT_WELL; p++) {
-        struct bounds *bounds = &audit->bounds[p];
-        ask_output(audit, client, audit->config->outcomes_topic, p, &bounds->outcomes_low,
-                   &bounds->outcomes_end);
-        ask_output(audit, client, audit->config->dead_letters_topic, p, &bounds->letters_low,
-                   &bounds->letters_end);
-    }
+        find_cut(audit, client, p, &audit->bounds[p]);
     for (int32_t p = 0; p < audit->partitions && audit->reader.error == EXIT_WELL; p++)
         find_inputs(audit, p, &audit->bounds[p]);
     rd_kafka_destroy(client);
@@ -370,6 +374,30 @@ static void look_on(struct audit *audit)
     audit->reader.error = reader.error;
 }
 
+/*
+ * A group without offsets and without an output has not begun, so nothing is certain; what a first
+ * transaction wrote that was aborted is no output. With outputs, and still without offsets, it is
+ * not the one that wrote them: all of the inputs is taken for certain.
+ */
+static void judge_group(struct audit *audit, struct bounds *bounds)
+{
+    struct topic_range *range = memory_get_clean(sizeof(*range));
+    int64_t offsets[INPUTS_MAX];
+    bool begun;
+
+    audit->findings->partitions_without_offsets++;
+    range->topic = audit->config->outcomes_topic;
+    range->next = bounds->outcomes_low;
+    range->end = bounds->outcomes_end;
+    topic_ranges_open(&audit->reader, range, 1, audit->partition);
+    begun = topic_range_head(&audit->reader, range) != NULL || audit->letters.count > 0;
+    topic_ranges_close(&audit->reader, range, 1);
+    free(range);
+    if (!begun || ask_group(audit, audit->partition, offsets))
+        for (size_t i = 0; i < audit->input_count; i++)
+            bounds->cuts[i] = 0;
+}
+
 /* ---- one partition ---------------------------------------------------------------------- */
 
 /* What had been taken of every input before the cut; one that said nothing holds time back. */
@@ -411,7 +439,7 @@ static bool every_revision(const struct audit *audit)
 
 static void audit_partition(struct audit *audit, int32_t partition)
 {
-    const struct bounds *bounds = &audit->bounds[partition];
+    struct bounds *bounds = &audit->bounds[partition];
     const struct config *config = audit->config;
     struct audit_judge judge = {.tables = audit->options->tables, .partition = partition};
 
@@ -427,6 +455,8 @@ static void audit_partition(struct audit *audit, int32_t partition)
     if (bounds->letters_low == 0)
         audit->letters.oldest_ms = TIME_NONE;
     audit_letters_sort(&audit->letters, audit->findings);
+    if (!bounds->has_offsets)
+        judge_group(audit, bounds);
     read_inputs(audit);
     audit_letters_compare(&audit->letters, bounds->begins, bounds->ends, audit->findings);
     audit->book.begin_ms = begin_ms(audit);

@@ -5,8 +5,9 @@
  * Asked at the start, in this order, for the whole audit: where the stage's group stands in its
  * inputs, the cut; where outcomes and dead letters end; where the inputs end. Whatever led to the
  * cut is then in front of the ends of the outputs, and whatever led to an output lies in front of
- * the ends of the inputs: a stage that is behind, or that goes on meanwhile, is no fault. A group
- * without offsets is taken to be at the end. What is comparable with that is told in audit_book.h.
+ * the ends of the inputs: a stage that is behind, or that goes on meanwhile, is no fault. What is
+ * comparable with that is told in audit_book.h. A group without offsets has not begun, or, where
+ * there are outputs, is taken to be at the end.
  *
  * Then partition by partition: its dead letters, for their word on skewed_time; its inputs, merged
  * as `run` does, beyond the cut also, to know which messages have gone on; its outcomes. Where one

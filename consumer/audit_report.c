@@ -158,7 +158,8 @@ void audit_report_text(FILE *out, const struct audit_findings *findings,
         if (asides[i].count > 0)
             fprintf(out, "not compared: %llu %s\n", (number)asides[i].count, asides[i].meaning);
     if (findings->partitions_without_offsets > 0)
-        fprintf(out, "group %s has no offsets in %d partitions: taken to be at the end\n",
+        fprintf(out, "group %s has no offsets in %d partitions: it has not begun, or is "
+                     "not the one that wrote the outcomes; then all inputs count\n",
                 options->config->app_id, findings->partitions_without_offsets);
     text_faults(out, findings);
     each_change(findings, options->tables, text_change, out);
@@ -341,6 +342,7 @@ void audit_report_markdown(FILE *out, const struct audit_findings *findings,
     for (size_t i = 0; i < ASIDES; i++)
         fprintf(out, "- %llu %s\n", (number)asides[i].count, asides[i].meaning);
     if (findings->partitions_without_offsets > 0)
-        fprintf(out, "- group %s has no offsets in %d partitions: it was taken to be at the end\n",
+        fprintf(out, "- group %s has no offsets in %d partitions: it has not begun, or is not "
+                "the one that wrote the outcomes; then all inputs count\n",
                 config->app_id, findings->partitions_without_offsets);
 }
