@@ -18,7 +18,11 @@
  * Timestamps of one input's neighbours differ by less, where producers date their records; so lives
  * that begin so soon after the range's beginning may have begun before.
  */
-enum { ASK_MS = 10000, BORDER_MS = 3600000 };
+enum { BORDER_MS = 3600000 };
+
+/* Offsets that a transaction is about to change are not told before that has ended: at the latest
+ * when it has timed out. */
+enum { ASK_GROUP_MS = 60000 };
 
 /* Where one partition begins and ends, as it was when the audit began. */
 struct bounds {
@@ -65,7 +69,7 @@ static bool ask_group(struct audit *audit, int32_t partition, int64_t *offsets)
 
     for (size_t i = 0; i < audit->input_count; i++)
         rd_kafka_topic_partition_list_add(list, audit->inputs[i].topic, partition);
-    error = rd_kafka_committed(audit->reader.client, list, ASK_MS);
+    error = rd_kafka_committed(audit->reader.client, list, ASK_GROUP_MS);
     for (size_t i = 0; i < audit->input_count; i++) {
         offsets[i] = list->elems[i].offset;
         any = any || offsets[i] >= 0;

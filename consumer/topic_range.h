@@ -29,7 +29,7 @@ bool replay_position_parse(const char *text, int64_t now_ms, struct replay_posit
 struct topic_reader {
     const char *command; /* first word of every complaint */
     const struct config *config;
-    rd_kafka_t *client; /* kafka_restorer(), or another consumer that tells where a partition ends */
+    rd_kafka_t *client; /* kafka_restorer(), or another that tells where a partition ends */
     int error;          /* exit code of what went wrong */
 };
 
