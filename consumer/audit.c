@@ -18,7 +18,7 @@
  * Timestamps of one input's neighbours differ by less, where producers date their records; so lives
  * that begin so soon after the range's beginning may have begun before.
  */
-enum { BORDER_MS = 3600000 };
+enum { BORDER_MS = 3600000, PROGRESS_EVERY = 16384 };
 
 /* Offsets that a transaction is about to change are not told before that has ended: at the latest
  * when it has timed out. */
@@ -45,6 +45,7 @@ struct audit {
     struct topic_range *inputs;
     struct pump pump;
     struct buffer line;
+    uint64_t total; /* offsets of all inputs, for the progress bar */
 
     /* Of the partition that is being audited. */
     int32_t partition;
@@ -131,6 +132,7 @@ static void find_inputs(struct audit *audit, int32_t partition, struct bounds *b
             return;
         bounds->cuts[i] = bounds->cuts[i] < to ? bounds->cuts[i] : to;
         bounds->from_the_start = bounds->from_the_start && bounds->begins[i] == 0;
+        audit->total += (uint64_t)(high - bounds->begins[i]);
     }
 }
 
@@ -273,7 +275,8 @@ static void read_inputs(struct audit *audit)
         message = topic_range_take(&audit->inputs[lowest]);
         take(audit, &lane, lowest, message, timestamp_ms);
         rd_kafka_message_destroy(message);
-        audit->findings->records++;
+        if (++audit->findings->records % PROGRESS_EVERY == 0 && audit->options->progress != NULL)
+            audit->options->progress(audit->findings->records, audit->total);
     }
     replay_fire(&audit->pump, &lane, audit->options->now_ms);
     topic_ranges_close(&audit->reader, audit->inputs, audit->input_count);

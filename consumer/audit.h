@@ -34,6 +34,8 @@ struct audit_options {
     struct replay_range range;
     enum audit_revisions revisions;
     int64_t now_ms; /* the wall clock: what is due later cannot be there */
+    /* Told now and then how far it is, in input records of all partitions. May be NULL. */
+    void (*progress)(uint64_t done, uint64_t total);
 };
 
 /* Returns EXIT_WELL when it has read all, whatever it found; else a complaint is on stderr. */

@@ -551,7 +551,8 @@ static void compare_what_if(const struct audit_book *book, const struct audit_ju
         return;
     }
     example.offset = now == NULL ? -1 : now->offset;
-    audit_change(&findings->changes[table == NULL ? 0 : table->index][from][to], &example);
+    audit_change(&findings->changes[table == NULL ? CHANNELS_MAX : table->index][from][to],
+                 &example);
 }
 
 bool audit_book_misses(const struct audit_book *book, const struct audit_judge *judge)

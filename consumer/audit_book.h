@@ -24,7 +24,7 @@
  * even that hangs on an order, a life that ended by retention between two events, the message is
  * undetermined. Revisions must be 1, 2, 3, ... in any case.
  *
- * Memory: about 60 bytes and the key for a message, 130 for an outcome; of one partition.
+ * Memory: about 100 bytes and the key for a message, 140 for an outcome; of one partition.
  */
 #ifndef UPSHOT_CONSUMER_AUDIT_BOOK_H
 #define UPSHOT_CONSUMER_AUDIT_BOOK_H

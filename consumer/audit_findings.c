@@ -52,7 +52,7 @@ uint64_t audit_change_sum(const struct audit_findings *findings)
 {
     uint64_t sum = 0;
 
-    for (int i = 0; i < CHANNELS_MAX; i++)
+    for (int i = 0; i < AUDIT_CHANNELS; i++)
         for (int from = 0; from < AUDIT_OUTCOMES; from++)
             for (int to = 0; to < AUDIT_OUTCOMES; to++)
                 sum += findings->changes[i][from][to].count;

@@ -35,7 +35,11 @@ struct audit_examples {
 };
 
 /* A changed table: from one outcome to another, OUTCOME_COUNT where there is none. */
-enum { AUDIT_OUTCOMES = OUTCOME_COUNT + 1, AUDIT_REASONS = REASON_COUNT + 1 };
+enum {
+    AUDIT_CHANNELS = CHANNELS_MAX + 1, /* CHANNELS_MAX: one that the tables do not have */
+    AUDIT_OUTCOMES = OUTCOME_COUNT + 1,
+    AUDIT_REASONS = REASON_COUNT + 1,
+};
 
 struct audit_change {
     uint64_t count;
@@ -48,7 +52,7 @@ struct audit_findings {
     struct audit_examples examples[AUDIT_FAULT_COUNT];
 
     bool what_if; /* --channels: changes are counted, and only the rows below matter */
-    struct audit_change changes[CHANNELS_MAX][AUDIT_OUTCOMES][AUDIT_OUTCOMES];
+    struct audit_change changes[AUDIT_CHANNELS][AUDIT_OUTCOMES][AUDIT_OUTCOMES];
     struct audit_change letter_changes[AUDIT_REASONS][AUDIT_REASONS];
 
     uint64_t records, outcomes, letters; /* read from the topics */

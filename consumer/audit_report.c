@@ -94,12 +94,12 @@ typedef void on_change(void *context, const char *what, const char *from, const 
 static void each_change(const struct audit_findings *findings, const struct tables *tables,
                         on_change *see, void *context)
 {
-    for (size_t i = 0; i < tables->count; i++)
+    for (size_t i = 0; i < AUDIT_CHANNELS; i++)
         for (int from = 0; from < AUDIT_OUTCOMES; from++)
             for (int to = 0; to < AUDIT_OUTCOMES; to++)
                 if (findings->changes[i][from][to].count > 0)
-                    see(context, tables->rows[i]->channel, outcome_word(from), outcome_word(to),
-                        &findings->changes[i][from][to]);
+                    see(context, i < tables->count ? tables->rows[i]->channel : "(no such channel)",
+                        outcome_word(from), outcome_word(to), &findings->changes[i][from][to]);
     for (int from = 0; from < AUDIT_REASONS; from++)
         for (int to = 0; to < AUDIT_REASONS; to++)
             if (findings->letter_changes[from][to].count > 0)

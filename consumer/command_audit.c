@@ -8,6 +8,7 @@
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct arguments {
     struct config config;
@@ -98,6 +99,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+static void show_progress(uint64_t done, uint64_t total)
+{
+    fprintf(stderr, "\r%llu of %llu input records, %.0f%% \033[K", (unsigned long long)done,
+            (unsigned long long)total, 100 * (double)done / (double)(total > 0 ? total : 1));
+}
+
 static int write_report(const char *path, const struct audit_findings *findings,
                         const struct audit_options *how)
 {
@@ -122,12 +129,15 @@ static int run(const struct arguments *arguments, const struct tables *tables)
         .range = arguments->range,
         .revisions = arguments->revisions,
         .now_ms = clock_wall_ms(),
+        .progress = isatty(STDERR_FILENO) ? show_progress : NULL,
     };
     struct audit_findings *findings = audit_findings_new();
     int code;
 
     findings->what_if = arguments->channels != NULL;
     code = audit(&how, findings);
+    if (how.progress != NULL)
+        fputs("\r\033[K", stderr);
     if (code == EXIT_WELL) {
         if (arguments->json)
             audit_report_json(stdout, findings, &how);

@@ -118,9 +118,23 @@ static bool read_member(enum outcome_field field, const struct json_member *memb
         return true;
     case OUTCOME_FIELD_SOURCE:
         return read_partition(member, &facts->partition);
-    default: /* the others are only compared */
+    case OUTCOME_FIELD_SCHEMA: /* these are only compared */
+    case OUTCOME_FIELD_OUTCOME_ID:
+    case OUTCOME_FIELD_PHASE:
+    case OUTCOME_FIELD_SUPERSEDES:
+    case OUTCOME_FIELD_CONFLICT:
+    case OUTCOME_FIELD_SENT_AT:
+    case OUTCOME_FIELD_STATUS_AT:
+    case OUTCOME_FIELD_LATENCY_MS:
+    case OUTCOME_FIELD_REASON:
+    case OUTCOME_FIELD_TIMELINE:
+    case OUTCOME_FIELD_ATTRIBUTES:
+    case OUTCOME_FIELD_TABLE:
+    case OUTCOME_FIELD_UNKNOWN:
+    case OUTCOME_FIELD_COUNT:
         return true;
     }
+    return true;
 }
 
 bool outcome_facts_read(const uint8_t *value, size_t size, hash_fn *hash,
