@@ -185,19 +185,31 @@ void audit_book_event(struct audit_book *book, struct text channel, struct text 
 }
 
 /*
- * The watermark that an outcome waited for. One that its status settled waited for none, unless it
- * was held for a send that never came.
+ * The watermark that an outcome waited for. One that its status settled waited for none, unless
+ * its send had not come: then it was held, with whatever came before in its life.
  */
 static int64_t due_of(const struct outcome_facts *facts)
 {
-    bool held = !facts->send_seen && facts->revision == 1;
+    return facts->settled_by == SETTLED_BY_STATUS && facts->send_seen ? TIME_NONE
+                                                                      : facts->settled_at_ms;
+}
 
-    return facts->settled_by == SETTLED_BY_STATUS && !held ? TIME_NONE : facts->settled_at_ms;
+static int64_t due_in_life(const struct audit_book *book, const struct outcome_facts *facts,
+                           uint32_t before)
+{
+    const struct audit_revision *last = before == 0 ? NULL : &book->revisions[before];
+    int64_t due_ms = due_of(facts);
+
+    if (!facts->send_seen && last != NULL && last->life_ms == facts->life_ms &&
+        last->due_ms > due_ms)
+        due_ms = last->due_ms;
+    return due_ms;
 }
 
 void audit_book_expect(struct audit_book *book, const struct outcome_facts *facts, uint8_t status)
 {
     struct audit_message *message = find(book, facts->channel, facts->message_id, true);
+    int64_t due_ms = due_in_life(book, facts, message->expected);
     struct audit_revision *revision;
 
     if (message->expected != 0 && message->expected_life_ms != facts->life_ms)
@@ -205,7 +217,7 @@ void audit_book_expect(struct audit_book *book, const struct outcome_facts *fact
     message->expected_life_ms = facts->life_ms;
     revision = add_revision(book, facts, &message->expected);
     revision->status = status;
-    revision->due_ms = due_of(facts);
+    revision->due_ms = due_ms;
     revision->after_cut = (message->marks & OPEN) != 0;
 }
 
