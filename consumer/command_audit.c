@@ -152,28 +152,29 @@ static int run(const struct arguments *arguments, const struct tables *tables)
     return code;
 }
 
+const struct argp argp_of_audit = {
+    .options = options,
+    .parser = parse,
+    .doc =
+        "Recomputes outcomes and dead letters from the input topics and compares them with "
+        "what the stage has written: missing, extra or different ones, gaps and repeats of "
+        "revisions, outcomes in aborted transactions only. It joins no group and writes "
+        "nothing; the stage may run meanwhile.\v"
+        "Give it the configuration that `run` has. What the stage need not have done yet, and "
+        "what hangs on an order of events that nobody knows, is counted, but is no fault.\n\n"
+        "Examples:\n"
+        "  upshot audit -F run.conf\n"
+        "        all that the topics hold\n"
+        "  upshot audit -F run.conf --from -36h --json | jq .faults.missing\n"
+        "        messages that began in the last 36 hours\n"
+        "  upshot audit -F run.conf --channels new-tables --report review.md\n"
+        "        before tables go live: delivered -> failed: 1204, with examples\n\n"
+        "Exit codes: 0 no difference, 1 a difference (with --channels: a change), 2 usage or "
+        "config, 3 the world failed.\n\n" OPTIONS_HELP,
+};
+
 int command_audit(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .doc =
-            "Recomputes outcomes and dead letters from the input topics and compares them with "
-            "what the stage has written: missing, extra or different ones, gaps and repeats of "
-            "revisions, outcomes in aborted transactions only. It joins no group and writes "
-            "nothing; the stage may run meanwhile.\v"
-            "Give it the configuration that `run` has. What the stage need not have done yet, and "
-            "what hangs on an order of events that nobody knows, is counted, but is no fault.\n\n"
-            "Examples:\n"
-            "  upshot audit -F run.conf\n"
-            "        all that the topics hold\n"
-            "  upshot audit -F run.conf --from -36h --json | jq .faults.missing\n"
-            "        messages that began in the last 36 hours\n"
-            "  upshot audit -F run.conf --channels new-tables --report review.md\n"
-            "        before tables go live: delivered -> failed: 1204, with examples\n\n"
-            "Exit codes: 0 no difference, 1 a difference (with --channels: a change), 2 usage or "
-            "config, 3 the world failed.\n\n" OPTIONS_HELP,
-    };
     struct arguments arguments = {0};
     struct buffer complaints = {0};
     struct tables tables = {0};
@@ -181,7 +182,7 @@ int command_audit(int argc, char **argv)
     int code;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_audit, argc, argv, 0, NULL, &arguments);
     dir = arguments.channels != NULL ? arguments.channels : arguments.config.channels_dir;
     code = options_check_config(&arguments.config);
     if (code == EXIT_WELL && !channel_files_load(dir[0] == 0 ? NULL : dir, &tables, &complaints)) {
