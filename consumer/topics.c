@@ -16,6 +16,7 @@ enum {
     ASK_MS = 1000,       /* one question to a broker */
     SAY_EVERY_MS = 9000, /* a wait is told at least every 10 s */
     PAUSE_MS = 250,
+    LEADERS_MS = 10, /* a new topic has its leaders soon */
 };
 
 /* Why the last try came to nothing: the words of a line, of which all but the first may miss. */
@@ -34,7 +35,8 @@ struct prepare {
     rd_kafka_t *client;
     char *state_topic;
     int64_t said_ms;
-    int code; /* EXIT_WELL while there is hope */
+    int code;     /* EXIT_WELL while there is hope */
+    bool created; /* by the last look: the next one is near */
     struct cause cause;
 };
 
@@ -247,7 +249,8 @@ static bool output_ready(struct prepare *prepare, const char *topic, bool compac
         return false;
     }
     if (look.partitions == 0) {
-        if (create(prepare, topic, compacted))
+        prepare->created = create(prepare, topic, compacted);
+        if (prepare->created)
             prepare->cause = (struct cause){
                 .reason = "topic_new", .topic = topic, .hint = "waiting for its leaders"};
         return false; /* looked at again: it must be there for everyone */
@@ -395,6 +398,7 @@ static bool settings_fit(struct prepare *prepare)
 static bool ready(struct prepare *prepare)
 {
     prepare->cause.reason = NULL;
+    prepare->created = false;
     return inputs_ready(prepare) && output_ready(prepare, prepare->config->outcomes_topic, false) &&
            output_ready(prepare, prepare->config->dead_letters_topic, false) &&
            output_ready(prepare, prepare->state_topic, true) && settings_fit(prepare);
@@ -443,7 +447,7 @@ int topics_prepare(const struct config *config, const struct topics_options *opt
             tell_cause(&prepare, LOG_ERROR_LEVEL, "not_ready", now_ms - start_ms);
             prepare.code = EXIT_WORLD;
         } else {
-            rd_kafka_poll(prepare.client, PAUSE_MS);
+            rd_kafka_poll(prepare.client, prepare.created ? LEADERS_MS : PAUSE_MS);
         }
     }
     if (prepare.client == NULL)
