@@ -102,7 +102,7 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
     const char *topic = rd_kafka_topic_name(message->rkt);
     struct cut cut = cut_to_fit(message, (size_t)inside->stage->facts.dead_letter_max_bytes);
     struct header ours[4];
-    char full_size[32];
+    char number[32];
     size_t count;
 
     buffer_clear(&inside->header_store);
@@ -112,9 +112,11 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
     for (size_t i = 0; i < count; i++)
         rd_kafka_header_add(cut.headers, (const char *)ours[i].name, (ssize_t)ours[i].name_size,
                             ours[i].value, (ssize_t)ours[i].value_size);
+    snprintf(number, sizeof(number), "%" PRId64, incoming->timestamp_ms);
+    rd_kafka_header_add(cut.headers, HEADER_TIMESTAMP, -1, number, -1);
     if (cut.cut) {
-        snprintf(full_size, sizeof(full_size), "%zu", message->len);
-        rd_kafka_header_add(cut.headers, HEADER_CUT, -1, full_size, -1);
+        snprintf(number, sizeof(number), "%zu", message->len);
+        rd_kafka_header_add(cut.headers, HEADER_CUT, -1, number, -1);
     }
     outbox_begin(outbox, OUTBOX_DEAD_LETTERS, lane->partition);
     if (message->key != NULL) {

@@ -10,7 +10,9 @@
 #define HEADER_REASON "upshot-reason"
 #define HEADER_DETAIL "upshot-detail"
 #define HEADER_SOURCE "upshot-source"
+#define HEADER_TIMESTAMP "upshot-timestamp" /* of the original, in ms: a letter has its own */
 #define HEADER_CUT "upshot-cut"
+#define HEADER_REDRIVEN "upshot-redriven" /* on what was put back: how often it was */
 
 /*
  * Fills up to four headers: reason, detail (left out where empty), source
