@@ -45,6 +45,15 @@ def upshot():
     return program
 
 
+def preload(name):
+    """LD_PRELOAD with a library of ours, which is beside the program."""
+    linked = subprocess.run(["ldd", upshot()], capture_output=True, text=True, check=True)
+    # A sanitizer's library must be the first; what it takes for the C library is then ours.
+    first = [line.split()[2] for line in linked.stdout.splitlines()
+             if line.strip().startswith(("libasan", "libtsan"))]
+    return ":".join([*first, str(pathlib.Path(upshot()).parent / "tests" / f"lib{name}.so")])
+
+
 def wait_for(what, condition, seconds=60, every=0.1):
     """The condition's value, as soon as it is true."""
     deadline = time.monotonic() + seconds
