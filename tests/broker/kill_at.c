@@ -1,9 +1,10 @@
 /*
- * kill_at.c: SIGKILL at a seam of a transaction, chosen by name.
+ * kill_at.c: SIGKILL, or SIGSTOP, at a seam of a transaction, chosen by name.
  *
  * To be preloaded (behind the sanitizers' libraries, where the program has any). KILL_AT is one of
  * the words below and a number: "after_commit 2" is behind the second commit that succeeded, which
- * is where a position kept beside the transaction would be lost.
+ * is where a position kept beside the transaction would be lost. "before_offsets 1 stop" puts the
+ * process to sleep there.
  */
 #include <dlfcn.h>
 #include <librdkafka/rdkafka.h>
@@ -26,13 +27,13 @@ static int passed[SEAMS];
 static void look(enum seam seam)
 {
     const char *wish = getenv("KILL_AT");
-    char word[32];
+    char word[32], how[8] = "";
     int number;
 
-    if (wish == NULL || sscanf(wish, "%31s %d", word, &number) != 2)
+    if (wish == NULL || sscanf(wish, "%31s %d %7s", word, &number, how) < 2)
         abort(); /* a test would believe that it has killed something */
     if (strcmp(word, words[seam]) == 0 && passed[seam] + 1 == number)
-        raise(SIGKILL);
+        raise(strcmp(how, "stop") == 0 ? SIGSTOP : SIGKILL);
 }
 
 rd_kafka_error_t *rd_kafka_send_offsets_to_transaction(
