@@ -12,7 +12,7 @@ static int usage(FILE *out, int code)
     fprintf(out, "usage: upshot COMMAND [OPTION...]\n\n"
                  "Drives messages' send and receipt events to one final outcome each.\n\n");
     for (size_t i = 0; i < command_count; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].word, commands[i].summary);
+        fprintf(out, "  %-11s %s\n", commands[i].word, commands[i].summary);
     fprintf(out,
             "\n`upshot COMMAND --help` says more, `upshot man | man -l -` says all. Exit codes:\n"
             "0 well, 1 found something wrong, 2 usage or config, 3 the world failed.\n");
