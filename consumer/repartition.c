@@ -352,14 +352,14 @@ static int look(struct repartition *this)
         code = sole_look(this->to.config);
     if (code == EXIT_WELL)
         code = count_partitions(this->from.config, &this->from.partitions);
+    for (size_t i = 0; i < inputs->count && code == EXIT_WELL; i++)
+        code = look_drained(this->from.config, inputs->items[i]);
     if (code == EXIT_WELL && this->dry_run)
         code = count_partitions(this->to.config, &this->to.partitions);
     else if (code == EXIT_WELL)
         code = prepare(this->to.config, &this->to.partitions);
     if (code == EXIT_WELL && !this->dry_run)
         code = look_new(&this->to);
-    for (size_t i = 0; i < inputs->count && code == EXIT_WELL; i++)
-        code = look_drained(this->from.config, inputs->items[i]);
     return code == EXIT_WELL && !find_partitioner(this) ? EXIT_FOUND : code;
 }
 
