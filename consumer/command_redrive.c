@@ -192,44 +192,45 @@ static int tell(const struct arguments *arguments, const struct redrive_counts *
     return refused > 0 ? EXIT_FOUND : EXIT_WELL;
 }
 
+const struct argp argp_of_redrive = {
+    .options = options,
+    .parser = parse,
+    .doc =
+        "Puts dead letters back onto the input topics and partitions that they came from: "
+        "their bytes, key, headers and timestamp as they were, and a header upshot-redriven "
+        "that counts how often. Exactly once, whenever it is killed; run again, it goes on.\v"
+        "The letters are read from dead_letters.topic, as far as it goes at the start. The "
+        "records and the position behind their letters are committed together, the position "
+        "by the group APP.ID.redrive.NAME. So the same command again only takes what has come "
+        "since, and whatever was passed or refused stays passed; another filter, or another "
+        "--name, begins at the first letter. Where two redrives share letters, these are put "
+        "back twice; the stage recognises that as repeated.\n\n"
+        "A letter is refused, counted, and the exit code 1, where it was cut (upshot-cut: its "
+        "value did not fit), was put back --most times, is still dated more than skew.max "
+        "ahead, or came from no input. One of wrong_partition goes where its key belongs, "
+        "`partitioner` being set.\n\n"
+        "Records are dated as they were, so that deadlines and lives are as if they had been "
+        "readable at first. But a topic deletes by these dates: where a record is older than "
+        "its input's retention.ms, or what is wrong with it is its date, use --timestamp now. "
+        "Its deadline then counts from now. What comes after its message was forgotten (the "
+        "channel's retention) opens a new life, which readers do not take where another has "
+        "seen the send: what is that old is put right by a replay.\n\n"
+        "Examples:\n"
+        "  upshot redrive -F upshot.conf --dry-run --reason unknown_status\n"
+        "  upshot redrive -F upshot.conf --reason unknown_status --from -36h\n"
+        "  upshot redrive -F upshot.conf --source message.receipts/3 --name ticket-812\n"
+        "  upshot redrive -F upshot.conf --reason skewed_time --timestamp now\n\n" OPTIONS_HELP,
+};
+
 int command_redrive(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .doc =
-            "Puts dead letters back onto the input topics and partitions that they came from: "
-            "their bytes, key, headers and timestamp as they were, and a header upshot-redriven "
-            "that counts how often. Exactly once, whenever it is killed; run again, it goes on.\v"
-            "The letters are read from dead_letters.topic, as far as it goes at the start. The "
-            "records and the position behind their letters are committed together, the position "
-            "by the group APP.ID.redrive.NAME. So the same command again only takes what has come "
-            "since, and whatever was passed or refused stays passed; another filter, or another "
-            "--name, begins at the first letter. Where two redrives share letters, these are put "
-            "back twice; the stage recognises that as repeated.\n\n"
-            "A letter is refused, counted, and the exit code 1, where it was cut (upshot-cut: its "
-            "value did not fit), was put back --most times, is still dated more than skew.max "
-            "ahead, or came from no input. One of wrong_partition goes where its key belongs, "
-            "`partitioner` being set.\n\n"
-            "Records are dated as they were, so that deadlines and lives are as if they had been "
-            "readable at first. But a topic deletes by these dates: where a record is older than "
-            "its input's retention.ms, or what is wrong with it is its date, use --timestamp now. "
-            "Its deadline then counts from now. What comes after its message was forgotten (the "
-            "channel's retention) opens a new life, which readers do not take where another has "
-            "seen the send: what is that old is put right by a replay.\n\n"
-            "Examples:\n"
-            "  upshot redrive -F upshot.conf --dry-run --reason unknown_status\n"
-            "  upshot redrive -F upshot.conf --reason unknown_status --from -36h\n"
-            "  upshot redrive -F upshot.conf --source message.receipts/3 --name ticket-812\n"
-            "  upshot redrive -F upshot.conf --reason skewed_time --timestamp now\n\n" OPTIONS_HELP,
-    };
     struct arguments arguments = {
         .redrive = {.from_ms = INT64_MIN, .to_ms = INT64_MAX, .most = MOST}};
     struct redrive_counts counts = {.undated = 0};
     int code;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_redrive, argc, argv, 0, NULL, &arguments);
     if (arguments.name[0] == 0)
         snprintf(arguments.name, sizeof(arguments.name), "%016" PRIx64,
                  hash_bytes(arguments.filters.bytes, arguments.filters.size, 0));

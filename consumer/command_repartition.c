@@ -51,36 +51,37 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+const struct argp argp_of_repartition = {
+    .options = options,
+    .parser = parse,
+    .doc =
+        "Copies an application's state for another one, whose inputs have another number of "
+        "partitions: each message to where its key now goes, in one transaction. The old one "
+        "is only read, and can be started again.\v"
+        "-F and -X describe the old application, --to the new one, which has new inputs, an "
+        "app.id of its own and outputs of the new count. Nothing is changed where it is: in a "
+        "topic that grows, a message's events lie in two places. In order:\n\n"
+        "  1. create the new inputs, and turn all producers to them;\n"
+        "  2. let the old application read its inputs to their ends, and stop it;\n"
+        "  3. this, which refuses (exit code 1) where a record is unread, somebody is in "
+        "either group, or the new application has run before;\n"
+        "  4. start the new application.\n\n"
+        "Messages go on as they were: lives, revisions and deadlines. How keys are hashed is "
+        "told by the new configuration's partitioner, or by where they lie in the old state. "
+        "docs/moving.md says more.\n\n"
+        "Examples:\n"
+        "  upshot repartition -F upshot.conf --to upshot-24.conf --dry-run\n"
+        "  upshot repartition -F upshot.conf --to upshot-24.conf\n\n" OPTIONS_HELP,
+};
+
 int command_repartition(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .doc =
-            "Copies an application's state for another one, whose inputs have another number of "
-            "partitions: each message to where its key now goes, in one transaction. The old one "
-            "is only read, and can be started again.\v"
-            "-F and -X describe the old application, --to the new one, which has new inputs, an "
-            "app.id of its own and outputs of the new count. Nothing is changed where it is: in a "
-            "topic that grows, a message's events lie in two places. In order:\n\n"
-            "  1. create the new inputs, and turn all producers to them;\n"
-            "  2. let the old application read its inputs to their ends, and stop it;\n"
-            "  3. this, which refuses (exit code 1) where a record is unread, somebody is in "
-            "either group, or the new application has run before;\n"
-            "  4. start the new application.\n\n"
-            "Messages go on as they were: lives, revisions and deadlines. How keys are hashed is "
-            "told by the new configuration's partitioner, or by where they lie in the old state. "
-            "docs/moving.md says more.\n\n"
-            "Examples:\n"
-            "  upshot repartition -F upshot.conf --to upshot-24.conf --dry-run\n"
-            "  upshot repartition -F upshot.conf --to upshot-24.conf\n\n" OPTIONS_HELP,
-    };
     struct arguments arguments = {.has_to = false};
     int code;
 
     config_init(&arguments.from);
     config_init(&arguments.to);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_repartition, argc, argv, 0, NULL, &arguments);
     code = options_check_config(&arguments.from);
     if (code == EXIT_WELL)
         code = options_check_config(&arguments.to);

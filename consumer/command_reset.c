@@ -110,44 +110,45 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+const struct argp argp_of_reset = {
+    .options = options,
+    .parser = parse,
+    .doc =
+        "Sets the group's offsets to a point of the inputs and empties the state, in one "
+        "transaction: the stage then computes anew from there. Refused (exit code 1) while "
+        "the group has members.\v"
+        "All of it happens, or nothing; killed at work, it is run again. Images of the state "
+        "(state.dir) are recognised as out of date on every machine; those of this "
+        "configuration are removed. It prints, for each partition, where each input was and "
+        "will be, of which offsets, and how many messages are forgotten.\n\n"
+        "What was emitted stays in the outcomes topic, and what follows from the records "
+        "behind the point is emitted again. A message whose first record lies there has the "
+        "life that it had, and revisions from 1, so the same outcome_id: who upserts by that "
+        "sees no difference, who counts lines counts twice. With other tables, or where "
+        "several inputs were merged in another order, the new revisions can be fewer, and a "
+        "reader who takes the highest keeps an old one: then empty the outcomes topic, or "
+        "name another (outcomes.topic). Dead letters are written again, too.\n\n"
+        "A message that was open at the point is forgotten, and a later receipt opens another "
+        "life without its send, which readers do not take: it stays as it was emitted last. "
+        "So go back further than the oldest message that counts, by the longest settle_after "
+        "and retention of its channel; earliest, where the inputs keep so much. Where only "
+        "single records are to be read again, move the offsets alone, with Kafka's own tools: "
+        "the state then recognises them as repeated.\n\n"
+        "Examples:\n"
+        "  upshot reset -F upshot.conf --to earliest --dry-run\n"
+        "  upshot reset -F upshot.conf --to 2026-11-23T00:00:00Z\n"
+        "  upshot reset -F upshot.conf --to -14d\n"
+        "  upshot reset -F upshot.conf --to message.sends/3=0,message.receipts/3=120\n\n"
+        OPTIONS_HELP,
+};
+
 int command_reset(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .doc =
-            "Sets the group's offsets to a point of the inputs and empties the state, in one "
-            "transaction: the stage then computes anew from there. Refused (exit code 1) while "
-            "the group has members.\v"
-            "All of it happens, or nothing; killed at work, it is run again. Images of the state "
-            "(state.dir) are recognised as out of date on every machine; those of this "
-            "configuration are removed. It prints, for each partition, where each input was and "
-            "will be, of which offsets, and how many messages are forgotten.\n\n"
-            "What was emitted stays in the outcomes topic, and what follows from the records "
-            "behind the point is emitted again. A message whose first record lies there has the "
-            "life that it had, and revisions from 1, so the same outcome_id: who upserts by that "
-            "sees no difference, who counts lines counts twice. With other tables, or where "
-            "several inputs were merged in another order, the new revisions can be fewer, and a "
-            "reader who takes the highest keeps an old one: then empty the outcomes topic, or "
-            "name another (outcomes.topic). Dead letters are written again, too.\n\n"
-            "A message that was open at the point is forgotten, and a later receipt opens another "
-            "life without its send, which readers do not take: it stays as it was emitted last. "
-            "So go back further than the oldest message that counts, by the longest settle_after "
-            "and retention of its channel; earliest, where the inputs keep so much. Where only "
-            "single records are to be read again, move the offsets alone, with Kafka's own tools: "
-            "the state then recognises them as repeated.\n\n"
-            "Examples:\n"
-            "  upshot reset -F upshot.conf --to earliest --dry-run\n"
-            "  upshot reset -F upshot.conf --to 2026-11-23T00:00:00Z\n"
-            "  upshot reset -F upshot.conf --to -14d\n"
-            "  upshot reset -F upshot.conf --to message.sends/3=0,message.receipts/3=120\n\n"
-            OPTIONS_HELP,
-    };
     struct arguments arguments = {.reset = {.kind = RESET_NOWHERE}};
     int code;
 
     config_init(&arguments.config);
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    argp_parse(&argp_of_reset, argc, argv, 0, NULL, &arguments);
     code = options_check_config(&arguments.config);
     if (code == EXIT_WELL)
         code = reset(&arguments.config, &arguments.reset);
