@@ -1,73 +1,14 @@
-/* lives.c: ways with weights, a heap of what is to come, and a little malice. */
+/* lives.c: ways by their weights, a heap of what is to come, and a little malice. */
 #include "consumer/lives.h"
 
 #include "schemas/instant.h"
 #include "statemachine/memory.h"
+#include "statemachine/require.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Ways a message takes, weights of a thousand per channel or so. Every status is on one. */
-static const struct {
-    const char *channel;
-    unsigned weight;
-    const char *statuses;
-} ways[] = {
-    {"sms", 420, "SENT DELIVRD"},
-    {"sms", 120, "QUEUE DEQUEUED SENT ENROUTE DELIVRD"},
-    {"sms", 60, "SENT ACCEPTD DELIVRD"},
-    {"sms", 60, "SENT UNDELIV"},
-    {"sms", 25, "SENT EXPIRED"},
-    {"sms", 15, "SENT EXPIRED DELIVRD"},
-    {"sms", 10, "SENT UNKNOWN DELIVRD"},
-    {"sms", 10, "SENT REJECTD"},
-    {"sms", 8, "QUEUE INVALID_ROUTING"},
-    {"sms", 5, "QUEUE CODE_NOT_ALLOWED"},
-    {"sms", 5, "QUEUE BLACKLISTED"},
-    {"sms", 4, "QUEUE INCOMPLETE DELIVRD"},
-    {"sms", 3, "SENT DELETED"},
-    {"sms", 25, "SENT"},
-    {"email", 150, "DEQUEUED SENT"},
-    {"email", 120, "DEQUEUED SENT OPEN"},
-    {"email", 50, "DEQUEUED SENT OPEN CLICK"},
-    {"email", 14, "DEQUEUED SENT BOUNCED"},
-    {"email", 10, "DEQUEUED SENT BOUNCED_PERMANENT"},
-    {"email", 3, "DEQUEUED SENT OPEN COMPLAINED"},
-    {"email", 4, "DEQUEUED NOT_SENT SENT"},
-    {"email", 3, "DEQUEUED BLOCKED_DUE_BAD_BEHAVIOUR"},
-    {"email", 3, "DEQUEUED BAD_TO"},
-    {"email", 1, "DEQUEUED BAD_FROM"},
-    {"email", 2, "DEQUEUED BLACKLISTED"},
-    {"email", 2, "DEQUEUED INCOMPLETE EXHAUSTED"},
-    {"push", 120, "DEQUEUED SENT"},
-    {"push", 8, "DEQUEUED SERVER_UNAVAILABLE SENT"},
-    {"push", 4, "DEQUEUED SERVER_ERROR SENT"},
-    {"push", 3, "DEQUEUED DEVICE_QUOTA_EXCEEDED"},
-    {"push", 2, "DEQUEUED NOT_CONTEMPLATED_ERROR NOT_SENT"},
-    {"push", 14, "DEQUEUED UNREGISTERED"},
-    {"push", 3, "DEQUEUED BAD_DEVICE_TOKEN"},
-    {"push", 2, "DEQUEUED MISMATCHED_TOKEN"},
-    {"push", 1, "DEQUEUED AUTH_MISSING"},
-    {"push", 1, "DEQUEUED BAD_PLATFORM"},
-    {"push", 1, "DEQUEUED AUTH_ERROR"},
-    {"push", 1, "DEQUEUED PAYLOAD_LIMIT_EXCEEDED"},
-    {"push", 1, "DEQUEUED INVALID_MESSAGE"},
-    {"push", 1, "DEQUEUED INCOMPLETE EXHAUSTED"},
-    {"rcs", 50, "SENT DELIVERED READ"},
-    {"rcs", 30, "SENT DELIVERED"},
-    {"rcs", 12, "SENT FALLBACK"},
-    {"rcs", 4, "SENT NOT_SENT FALLBACK"},
-    {"rcs", 2, "SENT INCOMPLETE"},
-    {"whatsapp", 70, "SENT DELIVERED READ"},
-    {"whatsapp", 30, "SENT DELIVERED"},
-    {"whatsapp", 5, "SENT FAILED"},
-    {"whatsapp", 3, "SENT FAILED DELIVERED"},
-    {"whatsapp", 2, "SENT QUOTA_EXCEEDED"},
-    {"whatsapp", 1, "SENT CODE_NOT_ALLOWED"},
-    {"whatsapp", 1, "SENT INCOMPLETE READ"},
-};
-
-enum { WAYS = sizeof(ways) / sizeof(*ways), STATUS_ROOM = 40 };
+enum { STATUS_ROOM = 40, WAY_STATUSES_MAX = 8, LATE_SEND_MS = 5000 };
 
 struct pending {
     int64_t timestamp_ms;
@@ -78,7 +19,7 @@ struct pending {
 
 struct lives {
     struct lives_options options;
-    unsigned total_weight;
+    struct lives_world world;
     uint64_t made; /* messages */
     uint64_t orders;
     uint64_t state; /* of the random numbers */
@@ -156,12 +97,12 @@ static struct pending pop(struct lives *lives)
 
 static size_t way_of(const struct lives *lives, uint64_t message)
 {
-    uint64_t weight = trait(lives, message, 1, lives->total_weight);
+    uint64_t weight = trait(lives, message, 1, lives->world.weights.total);
 
     for (size_t i = 0; i < WAYS; i++) {
-        if (weight < ways[i].weight)
+        if (weight < lives->world.weights.of[i])
             return i;
-        weight -= ways[i].weight;
+        weight -= lives->world.weights.of[i];
     }
     return 0;
 }
@@ -171,27 +112,85 @@ static int64_t send_ms(const struct lives *lives, uint64_t message)
     return lives->options.start_ms + (int64_t)((double)message * 1000 / lives->options.per_second);
 }
 
+/*
+ * An exact part of a thousand is one in so many: the usual chances were always drawn like that, and
+ * a seed must go on to give the same bytes. What never happens draws nothing.
+ */
+static bool happens(struct lives *lives, enum lives_chance chance)
+{
+    unsigned per_mille = lives->world.per_mille[chance];
+
+    if (per_mille == 0)
+        return false;
+    if (1000 % per_mille == 0)
+        return draw(lives, 1000 / per_mille) == 0;
+    return draw(lives, 1000) < per_mille;
+}
+
+struct word {
+    const char *bytes;
+    size_t size;
+};
+
+/* The statuses of a message in the order of their arrival, as far as nothing comes late. */
+static size_t statuses_of(struct lives *lives, uint64_t message,
+                          struct word statuses[WAY_STATUSES_MAX])
+{
+    const char *at = ways[way_of(lives, message)].statuses;
+    size_t count = 0;
+
+    while (*at != 0) {
+        size_t size = strcspn(at, " ");
+        require(count < WAY_STATUSES_MAX);
+        statuses[count++] = (struct word){at, size};
+        at += size + (at[size] == ' ');
+    }
+    for (size_t i = 0; i + 1 < count; i++)
+        if (happens(lives, CHANCE_DISORDER)) {
+            struct word first = statuses[i];
+            statuses[i] = statuses[i + 1];
+            statuses[++i] = first;
+        }
+    return count;
+}
+
 /* One message: its send and its receipts, with what the world does to them. */
 static void make(struct lives *lives)
 {
     uint64_t message = lives->made++;
-    const char *status = ways[way_of(lives, message)].statuses;
     uint64_t stretch = (uint64_t)lives->options.stretch_ms;
     int64_t at_ms = send_ms(lives, message);
+    struct word statuses[WAY_STATUSES_MAX];
+    size_t count = statuses_of(lives, message, statuses);
 
-    if (draw(lives, 1000) >= 3) /* 3 in 1000 sends are lost: orphans */
+    if (!happens(lives, CHANCE_LOST_SEND))
         push(lives, message, "", 0,
-             at_ms + (draw(lives, 50) == 0 ? (int64_t)draw(lives, 5000) : 0));
-    while (*status != 0) {
-        size_t size = strcspn(status, " ");
-        int64_t late_ms = draw(lives, 40) == 0 ? (int64_t)draw(lives, stretch * 2 + 1) : 0;
+             at_ms + (happens(lives, CHANCE_LATE_SEND) ? (int64_t)draw(lives, LATE_SEND_MS) : 0));
+    for (size_t i = 0; i < count; i++) {
+        const struct word *status = &statuses[i];
+        int64_t late_ms = happens(lives, CHANCE_LATE)
+                              ? (int64_t)draw(lives, (uint64_t)lives->world.late_by_ms + 1)
+                              : 0;
         at_ms += (int64_t)draw(lives, stretch / 2 + 1);
-        if (draw(lives, 100) != 0) /* 1 in 100 receipts never comes */
-            push(lives, message, status, size, at_ms + late_ms);
-        if (draw(lives, 20) == 0) /* 1 in 20 comes twice */
-            push(lives, message, status, size, at_ms + (int64_t)draw(lives, stretch + 1));
-        status += size + (status[size] == ' ');
+        if (!happens(lives, CHANCE_LOST))
+            push(lives, message, status->bytes, status->size, at_ms + late_ms);
+        if (happens(lives, CHANCE_REPEAT))
+            push(lives, message, status->bytes, status->size,
+                 at_ms + (int64_t)draw(lives, stretch + 1));
     }
+}
+
+void lives_usual_world(struct lives_world *world)
+{
+    *world = (struct lives_world){
+        .per_mille =
+            {
+#define CHANCE(symbol, option, usual, meaning) [CHANCE_##symbol] = usual,
+#include "consumer/lives_chance.def"
+#undef CHANCE
+            },
+    };
+    ways_usual(&world->weights);
 }
 
 struct lives *lives_new(const struct lives_options *options)
@@ -199,8 +198,12 @@ struct lives *lives_new(const struct lives_options *options)
     struct lives *lives = memory_get(sizeof(*lives));
 
     *lives = (struct lives){.options = *options, .state = mix(options->seed)};
-    for (size_t i = 0; i < WAYS; i++)
-        lives->total_weight += ways[i].weight;
+    if (options->world != NULL)
+        lives->world = *options->world;
+    else
+        lives_usual_world(&lives->world);
+    if (lives->world.late_by_ms == 0)
+        lives->world.late_by_ms = 2 * options->stretch_ms;
     return lives;
 }
 

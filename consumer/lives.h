@@ -8,9 +8,21 @@
 #ifndef UPSHOT_CONSUMER_LIVES_H
 #define UPSHOT_CONSUMER_LIVES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "consumer/ways.h"
+
+/* What may happen to an event, each by itself. */
+enum lives_chance {
+#define CHANCE(symbol, option, usual, meaning) CHANCE_##symbol,
+#include "consumer/lives_chance.def"
+#undef CHANCE
+    CHANCE_COUNT
+};
+
+struct lives_world {
+    struct ways_weights weights;
+    unsigned per_mille[CHANCE_COUNT];
+    int64_t late_by_ms; /* a late receipt is, at most; 0: twice the stretch */
+};
 
 struct lives_options {
     uint64_t seed;
@@ -19,6 +31,7 @@ struct lives_options {
     double per_second;      /* sends a second of record time */
     int64_t stretch_ms;     /* typical time from a send to its last receipt */
     unsigned bad_per_mille; /* events that cannot be read */
+    const struct lives_world *world; /* copied; NULL: the usual one */
 };
 
 struct life_event {
@@ -31,6 +44,8 @@ struct life_event {
 };
 
 struct lives;
+
+void lives_usual_world(struct lives_world *world);
 
 struct lives *lives_new(const struct lives_options *options);
 void lives_free(struct lives **lives);
