@@ -124,7 +124,8 @@ static void *load(void *argument)
         .bad_per_mille = 3,
     };
     struct lives *lives = lives_new(&options_of_lives);
-    rd_kafka_t *producer = kafka_load(&demo->config);
+    struct kafka_losses losses = {0};
+    rd_kafka_t *producer = kafka_load(&demo->config, &losses);
     struct life_event event;
 
     while (producer != NULL && !atomic_load(&stop_load)) {

@@ -391,15 +391,46 @@ int64_t kafka_timestamp(const rd_kafka_message_t *message, const struct watermar
     return timestamp_ms == TIME_NONE ? 0 : timestamp_ms;
 }
 
-rd_kafka_t *kafka_load(const struct config *config)
+static void lose(struct kafka_losses *losses, const char *topic, rd_kafka_resp_err_t error)
+{
+    if (losses->count++ == 0) {
+        losses->error = error;
+        snprintf(losses->topic, sizeof(losses->topic), "%s", topic);
+    }
+    log_seldom(LOG_WARN_LEVEL, "event_lost", topic, "topic=%s error=%s lost=%llu", topic,
+               rd_kafka_err2name(error), (unsigned long long)losses->count);
+}
+
+static void on_load_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    (void)producer;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        lose(opaque, rd_kafka_topic_name(message->rkt), message->err);
+}
+
+rd_kafka_t *kafka_load(const struct config *config, struct kafka_losses *losses)
 {
     rd_kafka_conf_t *conf = base(config);
 
+    demand(conf, "delivery.report.only.error", "true");
     prefer(conf, config, "partitioner", "murmur2_random");
     prefer(conf, config, "enable.idempotence", "true");
     prefer(conf, config, "linger.ms", "20");
     prefer(conf, config, "queue.buffering.max.messages", "500000");
+    rd_kafka_conf_set_opaque(conf, losses);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_load_delivery);
     return make(RD_KAFKA_PRODUCER, conf);
+}
+
+static rd_kafka_resp_err_t produce_event(rd_kafka_t *producer, const char *topic,
+                                         const struct life_event *event)
+{
+    /* librdkafka's macros check their types by GNU statement expressions. */
+    return __extension__ rd_kafka_producev(
+        producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(event->key, event->key_size),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)event->value, event->value_size),
+        RD_KAFKA_V_TIMESTAMP(event->timestamp_ms), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_END);
 }
 
 void kafka_load_event(rd_kafka_t *producer, const struct config *config,
@@ -407,13 +438,11 @@ void kafka_load_event(rd_kafka_t *producer, const struct config *config,
 {
     const struct config_list *topics = &config->input_topics;
     const char *topic = topics->items[event->is_send ? 0 : topics->count - 1];
+    rd_kafka_resp_err_t error;
 
-    /* librdkafka's macros check their types by GNU statement expressions. */
-    while (__extension__ rd_kafka_producev(
-               producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(event->key, event->key_size),
-               RD_KAFKA_V_VALUE((void *)(uintptr_t)event->value, event->value_size),
-               RD_KAFKA_V_TIMESTAMP(event->timestamp_ms), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-               RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+    while ((error = produce_event(producer, topic, event)) == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         rd_kafka_poll(producer, 20);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        lose(rd_kafka_opaque(producer), topic, error);
     rd_kafka_poll(producer, 0);
 }

@@ -86,8 +86,18 @@ void kafka_tell_error(rd_kafka_t *client, int code, const char *text, void *opaq
 int64_t kafka_timestamp(const rd_kafka_message_t *message, const struct watermark *watermark,
                         size_t input);
 
-/* A plain producer of events, keyed as Java does (murmur2): for gen and the demo. */
-rd_kafka_t *kafka_load(const struct config *config);
+/* Events of kafka_load_event() that did not get there, as far as polls and flushes have told. */
+struct kafka_losses {
+    uint64_t count;
+    rd_kafka_resp_err_t error; /* of the first */
+    char topic[256];           /* likewise */
+};
+
+/*
+ * A plain producer of events, keyed as Java does (murmur2): for gen and the demo. The losses are
+ * counted, and logged now and then; they must live as long as the producer does.
+ */
+rd_kafka_t *kafka_load(const struct config *config, struct kafka_losses *losses);
 
 /* Produces one event to the first (send) or last (receipt) input topic; waits for room. */
 void kafka_load_event(rd_kafka_t *producer, const struct config *config,
