@@ -69,7 +69,8 @@ void message_view(struct buffer *out, const struct table *table, struct text id,
     cJSON_AddStringToObject(object, "channel", table->channel);
     view_text(object, "message_id", id.bytes, id.size);
     view_number(object, "partition", partition);
-    view_number(object, "worker", worker);
+    if (worker >= 0)
+        view_number(object, "worker", worker);
     view_number(object, "life", record->life_ms);
     view_time(object, "first_seen", record->first_ts_ms);
     if (status == NULL) {

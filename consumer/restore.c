@@ -237,6 +237,23 @@ void restore_add(struct restore *restore, struct restore_job *job, struct lane *
     restore->jobs[restore->job_count++] = job;
 }
 
+static void to_topic(struct restore *restore, struct restore_job *job, int64_t from)
+{
+    job->phase = RESTORE_TOPIC;
+    job->start = job->next = from;
+    restore->more = true;
+}
+
+void restore_add_range(struct restore *restore, struct restore_job *job, struct lane *lane,
+                       int64_t low, int64_t high)
+{
+    restore_add(restore, job, lane, NULL, 0);
+    job->low = low;
+    job->target = high;
+    job->bounded = true;
+    to_topic(restore, job, low);
+}
+
 void restore_drop(struct restore *restore, struct restore_job *job)
 {
     for (size_t i = 0; i < restore->job_count; i++)
@@ -355,13 +372,6 @@ static enum state_fault restore_message(struct restore *restore, const struct co
 }
 
 /* ---- asking ----------------------------------------------------------------------------- */
-
-static void to_topic(struct restore *restore, struct restore_job *job, int64_t from)
-{
-    job->phase = RESTORE_TOPIC;
-    job->start = job->next = from;
-    restore->more = true;
-}
 
 /* The newest snapshot that may be used, or the whole topic. */
 static void choose(struct restore *restore, struct restore_job *job, int64_t wall_ms)
@@ -524,16 +534,20 @@ static bool restore_record(struct restore *restore, const struct coming *coming,
 {
     struct restore_job *job = coming->job;
     enum state_fault fault = STATE_CORRUPT;
+    size_t size = message->len + message->key_len;
 
     job->records++;
-    job->bytes += message->len + message->key_len;
+    job->bytes += size;
     restore->unpublished_records++;
-    restore->unpublished_bytes += message->len + message->key_len;
+    restore->unpublished_bytes += size;
     switch (coming->kind) {
     case STATE_MESSAGE:
+        job->tombstones += coming->value.bytes == NULL;
+        job->tombstone_bytes += coming->value.bytes == NULL ? size : 0;
         fault = restore_message(restore, coming);
         break;
     case STATE_CONTROL:
+        job->control_size = size;
         if (coming->value.bytes != NULL)
             fault = control_decode(coming->value.bytes, coming->value.size, &job->control);
         job->control_offset = message->offset;
@@ -579,6 +593,10 @@ static bool take(struct restore *restore, const struct coming *coming,
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (job == NULL || message->offset < job->next)
             return true; /* of an assignment before */
+        if (job->bounded && message->offset >= job->target) {
+            job->next = job->target;
+            return true;
+        }
         job->next = message->offset + 1;
         if (++restore->since_nudge >= NUDGE_EVERY)
             nudge(restore, job);

@@ -34,7 +34,10 @@ struct restore_job {
     uint64_t transaction;    /* what the committed offsets say */
     int64_t low, target;     /* of the topic: first offset, next offset at which it is whole */
     int64_t start, next;     /* first and next offset to read */
+    bool bounded;            /* what comes from `target` on is not taken */
     uint64_t records, bytes; /* of the topic */
+    uint64_t tombstones, tombstone_bytes; /* of these */
+    uint64_t control_size;                /* bytes of the last control record; 0: none */
     struct intern gone;      /* keys whose newest record has names that the tables lack */
     int64_t started_ms, asked_ms;
     /* The image it began with, if any. */
@@ -93,6 +96,13 @@ void restore_show_progress(struct restore *restore, struct restore_progress *pro
  */
 void restore_add(struct restore *restore, struct restore_job *job, struct lane *lane,
                  rd_kafka_t *client, uint64_t transaction);
+
+/*
+ * The same for who reads the topic as it was at one moment, and has asked for its ends: nobody is
+ * asked, no snapshot is read, and nothing from high on is taken.
+ */
+void restore_add_range(struct restore *restore, struct restore_job *job, struct lane *lane,
+                       int64_t low, int64_t high);
 
 /* Ends a job, done or not; a job that is not there is ignored. */
 void restore_drop(struct restore *restore, struct restore_job *job);
