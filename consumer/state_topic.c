@@ -51,8 +51,8 @@ static bool count_partitions(struct state_topic *topic, int64_t until_ms)
     topic->partitions = look.partitions;
     if (look.partitions == 0)
         log_error("state_topic_missing",
-                  "topic=%s brokers=%s hint=\"no stage with this app.id has run there: check app.id "
-                  "and bootstrap.servers\"",
+                  "topic=%s brokers=%s hint=\"no stage with this app.id has run there; check "
+                  "app.id and bootstrap.servers\"",
                   topic->name, kafka_brokers(topic->config));
     return look.partitions > 0;
 }
