@@ -203,7 +203,8 @@ static bool dump_messages(void *context, const struct restore_job *job, const st
     (void)job;
     dump->count = 0;
     store_walk(lane->task.store, keep_key, dump);
-    qsort(dump->keys, dump->count, sizeof(*dump->keys), compare_keys);
+    if (dump->count > 0)
+        qsort(dump->keys, dump->count, sizeof(*dump->keys), compare_keys);
     for (size_t i = 0; i < dump->count && wants_more(dump); i++) {
         const struct message_key *key = &dump->keys[i];
         struct record record;
@@ -368,8 +369,8 @@ int command_state(int argc, char **argv)
                "  upshot state dump -F upshot.conf --phase transit | jq .deadline\n"
                "  upshot state dump -F upshot.conf | jq -r 'select(.conflict) | .message_id'\n"
                "  upshot state dump -F upshot.conf --control | jq '.arrivals, .dead_letters'\n\n"
-               "One partition is in memory at a time, about 140 bytes a message. A message whose "
-               "channel the tables no longer have is left out, told, and the exit code is 1; so "
+               "One partition is in memory at a time, at about 140 bytes a message beside what "
+               "librdkafka reads ahead. A message whose channel the tables no longer have is left out, told, and the exit code is 1; so "
                "it is where a partition has more or fewer messages than its stage counted. A "
                "record that is damaged ends it with 3 and its offset.\n\n" OPTIONS_HELP,
     };

@@ -186,12 +186,11 @@ static void put_row(struct buffer *out, const struct state_stat *stat, const str
         (int)row->id_size, (const char *)row->id, row->partition);
 }
 
-static void put_times(struct buffer *out, const char *title, const struct state_stat *stat,
+static void put_times(struct buffer *out, const struct state_stat *stat,
                       const struct ranking *ranking, int sign)
 {
     char time[INSTANT_SIZE + 1] = {0};
 
-    put(out, "\n%s\n", title);
     for (size_t i = 0; i < ranking->count; i++) {
         instant_format(sign * ranking->rows[i].value, time);
         put(out, "  %s", time);
@@ -213,9 +212,11 @@ void state_stat_text(struct buffer *out, const char *topic, const struct state_s
     if (stat->live.records == 0)
         return;
     put_groups(out, stat);
-    put_times(out, "first seen: the oldest, the newest", stat, &stat->oldest, 1);
-    put_times(out, "", stat, &stat->newest, -1);
-    put_times(out, "next deadlines", stat, &stat->due, 1);
+    put(out, "\nfirst seen: the oldest and the newest\n");
+    put_times(out, stat, &stat->oldest, 1);
+    put_times(out, stat, &stat->newest, -1);
+    put(out, "\nnext deadlines\n");
+    put_times(out, stat, &stat->due, 1);
     put(out, "\nlargest records\n");
     for (size_t i = 0; i < stat->largest.count; i++) {
         put(out, "  %6" PRId64 " bytes", -stat->largest.rows[i].value);
