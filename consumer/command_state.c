@@ -35,12 +35,10 @@ enum { KEY_CHANNEL = 1, KEY_PARTITION, KEY_PHASE, KEY_LIMIT, KEY_CONTROL, KEY_JS
 static const struct argp_option options[] = {
     OPTIONS_OF_CONFIG,
     {"partition", KEY_PARTITION, "P", 0, "only this partition", 1},
-    {"verbose", 'v', NULL, 0, "log what is read", 1},
     {NULL, 0, NULL, 0, "For dump:", 2},
     {"channel", KEY_CHANNEL, "NAME", 0, "only messages of this channel", 2},
-    {"phase", KEY_PHASE, "PHASE", 0,
-     "only messages in this phase: queued, transit, provisional, final, or none (no status yet)",
-     2},
+    {"phase", KEY_PHASE, "queued|transit|provisional|final|none", 0,
+     "only messages in this phase; none: no status yet", 2},
     {"limit", KEY_LIMIT, "N", 0, "end after N lines", 2},
     {"control", KEY_CONTROL, NULL, 0,
      "each partition's control record instead of its messages: watermark, counts, tables", 2},
@@ -106,9 +104,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case 'F':
     case 'X':
         return options_parse_config(&arguments->config, key, value);
-    case 'v':
-        log_set_level(LOG_DEBUG_LEVEL);
-        return 0;
     case KEY_CHANNEL:
         arguments->channel = value;
         return 0;
@@ -354,33 +349,36 @@ static int run(const struct arguments *arguments, struct tables *tables)
     return code;
 }
 
+const struct argp argp_of_state = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "dump|stat",
+    .children = options_log,
+    .doc = "Reads the state topic of the application that app.id names, as it is now, while a "
+           "stage may be running: only what is committed, and nothing is changed. dump writes "
+           "each message that is kept as a line of JSON, by partition, channel and id; stat "
+           "counts them, and says what the topic is made of.\v"
+           "Examples:\n"
+           "  upshot state stat -X bootstrap.servers=kafka:9092\n"
+           "  upshot state dump -F upshot.conf --phase transit | jq .deadline\n"
+           "  upshot state dump -F upshot.conf | jq -r 'select(.conflict) | .message_id'\n"
+           "  upshot state dump -F upshot.conf --control | jq '.arrivals, .dead_letters'\n\n"
+           "One partition is in memory at a time, at about 140 bytes a message beside what "
+           "librdkafka reads ahead. Where a partition has more or fewer messages than its stage "
+           "counted, or messages of a channel that the tables no longer have, that is told, and "
+           "the exit code is 1. A record that is damaged ends it with 3 and its offset.\n\n"
+           OPTIONS_HELP,
+};
+
 int command_state(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .args_doc = "dump\nstat",
-        .doc = "Reads the state topic of the application that app.id names, as it is now, while a "
-               "stage may be running: only what is committed, and nothing is changed. dump writes "
-               "each message that is kept as a line of JSON, by partition, channel and id; stat "
-               "counts them, and says what the topic is made of.\v"
-               "Examples:\n"
-               "  upshot state stat -X bootstrap.servers=kafka:9092\n"
-               "  upshot state dump -F upshot.conf --phase transit | jq .deadline\n"
-               "  upshot state dump -F upshot.conf | jq -r 'select(.conflict) | .message_id'\n"
-               "  upshot state dump -F upshot.conf --control | jq '.arrivals, .dead_letters'\n\n"
-               "One partition is in memory at a time, at about 140 bytes a message beside what "
-               "librdkafka reads ahead. A message whose channel the tables no longer have is left out, told, and the exit code is 1; so "
-               "it is where a partition has more or fewer messages than its stage counted. A "
-               "record that is damaged ends it with 3 and its offset.\n\n" OPTIONS_HELP,
-    };
     struct arguments arguments = {.phase = PHASE_ANY, .partition = -1};
     struct tables tables = {0};
     int code = EXIT_USAGE;
 
     config_init(&arguments.config);
-    log_set_level(LOG_WARN_LEVEL); /* the answer is on stdout */
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    log_set_level(LOG_WARN_LEVEL); /* unless more is asked for: the answer is on stdout */
+    argp_parse(&argp_of_state, argc, argv, 0, NULL, &arguments);
     if (load_tables(&arguments, &tables))
         code = run(&arguments, &tables);
     tables_release(&tables);
