@@ -83,6 +83,13 @@ void rd_kafka_conf_set_dr_msg_cb(rd_kafka_conf_t *conf,
     conf->delivered = callback;
 }
 
+/* Asked of a producer of events, which the stage never makes. */
+void *rd_kafka_opaque(const rd_kafka_t *handle)
+{
+    (void)handle;
+    return NULL;
+}
+
 void rd_kafka_conf_set_stats_cb(rd_kafka_conf_t *conf,
                                 int (*stats_cb)(rd_kafka_t *, char *, size_t, void *))
 {
