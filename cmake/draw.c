@@ -23,7 +23,7 @@ static size_t put_arrays(FILE *file, const struct tables *tables)
 {
     for (size_t i = 0; i < tables->count; i++) {
         struct buffer svg = {0};
-        enum drawing_result result = drawing_svg(&svg, tables->rows[i], false);
+        enum drawing_result result = drawing_svg(&svg, tables->rows[i], false, NULL);
         if (result == DRAWING_NO_DOT) {
             fprintf(stderr, "no dot here (graphviz): the page will show lists, not drawings\n");
             return 0;

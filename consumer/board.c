@@ -119,28 +119,44 @@ void board_answer(struct board *board, const struct buffer *answer)
     pthread_mutex_unlock(&board->box);
 }
 
-bool board_ask(struct board *board, const struct board_question *question, int most_ms,
-               struct buffer *answer)
+struct timespec board_deadline(int ms)
 {
     struct timespec until;
-    bool answered, woken = true;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += most_ms / 1000;
-    until.tv_nsec += most_ms % 1000 * 1000000L;
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
+    return until;
+}
+
+bool board_post(struct board *board, const struct board_question *question)
+{
+    bool posted, woken = true;
+
     pthread_mutex_lock(&board->box);
-    board->question = *question;
-    atomic_store(&board->asked, true);
-    /* A byte too many wakes it once for nothing; where the pipe is full, it is awake anyway. */
-    if (board->wake_fd >= 0 && write(board->wake_fd, "", 1) < 0)
-        woken = false;
+    posted = board->wake_fd >= 0;
+    if (posted) {
+        board->question = *question;
+        atomic_store(&board->asked, true);
+        /* A byte too many wakes it once for nothing; where the pipe is full, it is awake anyway. */
+        woken = write(board->wake_fd, "", 1) == 1;
+    }
+    pthread_mutex_unlock(&board->box);
     (void)woken;
+    return posted;
+}
+
+bool board_await(struct board *board, const struct timespec *until, struct buffer *answer)
+{
+    bool answered;
+
+    pthread_mutex_lock(&board->box);
     while (atomic_load(&board->asked) &&
-           pthread_cond_timedwait(&board->answered, &board->box, &until) == 0)
+           pthread_cond_timedwait(&board->answered, &board->box, until) == 0)
         ;
     answered = !atomic_load(&board->asked);
     atomic_store(&board->asked, false);

@@ -14,12 +14,19 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 enum { BOARD_LETTERS = 10, BOARD_UPCOMING = 8, BOARD_AHEAD = 6, BOARD_TOOK = 10 };
 
 /* Bounds of what lies ahead, in seconds from now; and of how long transactions took. */
-#define BOARD_AHEAD_S {60, 600, 3600, 21600, 86400, 259200}
-#define BOARD_TOOK_S {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
+#define BOARD_AHEAD_S                       \
+    {                                       \
+        60, 600, 3600, 21600, 86400, 259200 \
+    }
+#define BOARD_TOOK_S                                     \
+    {                                                    \
+        0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 \
+    }
 
 /* A dead letter's headers and key: never its payload. */
 struct board_letter {
@@ -53,7 +60,7 @@ struct board_task {
     bool running; /* or under restore */
     int64_t watermark_ms;
     size_t messages;
-    bool caught_up; /* all inputs at their ends */
+    bool caught_up;             /* all inputs at their ends */
     struct board_input *inputs; /* in the order of input.topics; of the page */
 };
 
@@ -74,7 +81,7 @@ struct board_page {
     bool joined;   /* the group has told it its share */
     struct tally tally;
     uint32_t census[CHANNELS_MAX][STATUSES_MAX + 1][STANDING_COUNT]; /* row 0: no status yet */
-    struct store_size size; /* of all its tasks */
+    struct store_size size;                                          /* of all its tasks */
     size_t outboxes_bytes;
     struct board_task *tasks;
     struct board_input *inputs;
@@ -125,10 +132,13 @@ const struct board_question *board_question(struct board *board);
 void board_answer(struct board *board, const struct buffer *answer);
 
 /*
- * The reader's side: asks one worker, and waits for most_ms at most. True: it has answered, and
- * *answer has what it said, empty where it does not know the message.
+ * The reader's side. board_post: puts a question, and wakes the worker; false where there is none
+ * that could answer, since it has not begun or has ended. board_await: waits for the answer until
+ * `until` (CLOCK_MONOTONIC); true: *answer has what it said, empty where it does not know the
+ * message.
  */
-bool board_ask(struct board *board, const struct board_question *question, int most_ms,
-               struct buffer *answer);
+bool board_post(struct board *board, const struct board_question *question);
+bool board_await(struct board *board, const struct timespec *until, struct buffer *answer);
+struct timespec board_deadline(int ms);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "consumer/view.h"
 
+#include <string.h>
+
 void channels_view(struct buffer *out, const struct tables *tables, const bool drawn[CHANNELS_MAX])
 {
     cJSON *object = cJSON_CreateObject();
@@ -51,7 +53,7 @@ void channel_view(struct buffer *out, const struct table *table)
         view_number(one, "settle_after_ms", status->settle_after_ms);
         add_names(one, "then", table, status->then);
         add_names(one, "conflicts", table, status->conflicts);
-        cJSON_AddStringToObject(one, "meaning", status->meaning);
+        view_foreign(one, "meaning", status->meaning, strlen(status->meaning));
         cJSON_AddItemToArray(list, one);
     }
     view_print(out, object);

@@ -101,7 +101,7 @@ static int draw(const struct table *table, const struct arguments *arguments)
     else if (arguments->format == FORMAT_DOT)
         drawing_dot(&out, table, arguments->all);
     else
-        result = drawing_svg(&out, table, arguments->all);
+        result = drawing_svg(&out, table, arguments->all, NULL);
     require(!out.failed);
     code = result == DRAWING_MADE ? write_out(&out) : complain_dot(result);
     buffer_release(&out);

@@ -6,11 +6,13 @@
  */
 #include "consumer/drawing.h"
 
+#include "consumer/clock.h"
 #include "statemachine/require.h"
 
 #include <ctype.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +22,8 @@
 #include <unistd.h>
 
 extern char **environ;
+
+enum { DOT_MS = 30000, REST_MS = 5 };
 
 struct colours {
     const char *fill, *line, *ground;
@@ -305,26 +309,35 @@ static bool read_all(int fd, struct buffer *out)
 }
 
 /* Runs dot from one file to the other. */
-static enum drawing_result run_dot(int from, int to)
+static enum drawing_result run_dot(int from, int to, const atomic_bool *give_up)
 {
     char *const words[] = {(char[]){"dot"}, (char[]){"-Tsvg"}, NULL};
     posix_spawn_file_actions_t actions;
+    int64_t until_ms = clock_monotonic_ms() + DOT_MS;
     int status = 0, error;
-    pid_t child;
+    pid_t child, ended;
 
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, from, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     error = posix_spawnp(&child, words[0], &actions, NULL, words, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (error != 0)
         return DRAWING_NO_DOT;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DRAWING_MADE : DRAWING_FAILED;
+    while ((ended = waitpid(child, &status, WNOHANG)) == 0 && clock_monotonic_ms() < until_ms &&
+           (give_up == NULL || !atomic_load(give_up)))
+        clock_sleep_ms(REST_MS);
+    if (ended == 0) {
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+    }
+    return ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? DRAWING_MADE
+                                                                           : DRAWING_FAILED;
 }
 
-enum drawing_result drawing_svg(struct buffer *out, const struct table *table, bool all)
+enum drawing_result drawing_svg(struct buffer *out, const struct table *table, bool all,
+                                const atomic_bool *give_up)
 {
     struct buffer dot = {0}, nothing = {0};
     enum drawing_result result = DRAWING_FAILED;
@@ -334,7 +347,7 @@ enum drawing_result drawing_svg(struct buffer *out, const struct table *table, b
     from = dot.failed ? -1 : memory_file(&dot);
     to = memory_file(&nothing);
     if (from >= 0 && to >= 0)
-        result = run_dot(from, to);
+        result = run_dot(from, to, give_up);
     if (result == DRAWING_MADE && !read_all(to, out))
         result = DRAWING_FAILED;
     if (from >= 0)

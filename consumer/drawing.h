@@ -5,6 +5,8 @@
 #include "schemas/buffer.h"
 #include "statemachine/table.h"
 
+#include <stdatomic.h>
+
 /*
  * Append the whole drawing. `all`: every way that a status lists, the long ones pale. In dot, and
  * in the svg made of it, a status is the node "state-NAME" in lower case; "state-" is none yet.
@@ -18,8 +20,12 @@ enum drawing_result {
     DRAWING_FAILED,
 };
 
-/* Appends an svg document, which graphviz' dot makes. */
-enum drawing_result drawing_svg(struct buffer *out, const struct table *table, bool all);
+/*
+ * Appends an svg document, which graphviz' dot makes, in half a minute at most; it is not waited
+ * for any longer once *give_up is set (NULL: never).
+ */
+enum drawing_result drawing_svg(struct buffer *out, const struct table *table, bool all,
+                                const atomic_bool *give_up);
 
 /* A drawing that the build put into the binary; "" where it had no dot. */
 struct builtin_drawing {

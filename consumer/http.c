@@ -37,9 +37,11 @@ enum {
 struct http {
     const struct stage *stage;
     struct worker *workers;
+    bool *posted; /* for each: it was asked */
     size_t count;
     struct tables tables; /* its own: the workers' may grow names */
-    bool drawn;
+    pthread_t drawer;
+    atomic_bool drawn, stopping;          /* the drawings are all there; the drawer has to end */
     struct buffer drawings[CHANNELS_MAX]; /* svg; empty: none */
     struct MHD_Daemon *daemon;
     char address[80];        /* as one can open it */
@@ -148,26 +150,35 @@ static bool take_builtin_drawing(struct buffer *out, const struct table *table,
 }
 
 /*
- * Once, when the first one is asked for: of tables that are not the ones built in, dot makes the
- * drawings, where this machine has it.
+ * A thread of its own, at start: of tables that are not the ones built in, dot makes the drawings,
+ * where this machine has it.
  */
-static void draw_all(struct http *http)
+static void *draw_all(void *argument)
 {
+    struct http *http = argument;
     struct tables builtin = {0};
     struct buffer complaints = {0};
     bool has_dot = true;
 
-    if (http->drawn)
-        return;
     require(channel_files_load(NULL, &builtin, &complaints));
     for (size_t i = 0; i < http->tables.count; i++) {
         const struct table *table = http->tables.rows[i];
         if (!take_builtin_drawing(&http->drawings[i], table, &builtin) && has_dot)
-            has_dot = drawing_svg(&http->drawings[i], table, false) != DRAWING_NO_DOT;
+            has_dot =
+                drawing_svg(&http->drawings[i], table, false, &http->stopping) != DRAWING_NO_DOT;
     }
-    http->drawn = true;
+    atomic_store(&http->drawn, true);
     tables_release(&builtin);
     buffer_release(&complaints);
+    return NULL;
+}
+
+/* NULL where there is none, or none yet. */
+static const struct buffer *drawing_of(const struct http *http, size_t channel)
+{
+    bool there = atomic_load(&http->drawn) && http->drawings[channel].size > 0;
+
+    return there ? &http->drawings[channel] : NULL;
 }
 
 static void answer_channels(struct http *http, const char *rest, struct reply *reply)
@@ -175,9 +186,8 @@ static void answer_channels(struct http *http, const char *rest, struct reply *r
     bool drawn[CHANNELS_MAX];
 
     (void)rest;
-    draw_all(http);
     for (size_t i = 0; i < CHANNELS_MAX; i++)
-        drawn[i] = http->drawings[i].size > 0;
+        drawn[i] = drawing_of(http, i) != NULL;
     channels_view(&reply->body, &http->tables, drawn);
 }
 
@@ -192,14 +202,13 @@ static const struct table *find_channel(const struct http *http, const char *nam
     return table;
 }
 
-static void answer_drawing(struct http *http, const struct table *table, struct reply *reply)
+static void answer_drawing(const struct http *http, const struct table *table, struct reply *reply)
 {
-    const struct buffer *drawing = &http->drawings[table->index];
+    const struct buffer *drawing = drawing_of(http, table->index);
 
-    draw_all(http);
-    if (drawing->size == 0) {
+    if (drawing == NULL) {
         answer_error(reply, MHD_HTTP_NOT_FOUND, "no_drawing",
-                     "graphviz was not there when this table was to be drawn");
+                     "this table is not drawn: there is no graphviz, or it is at it still");
         return;
     }
     buffer_put(&reply->body, drawing->bytes, drawing->size);
@@ -234,50 +243,75 @@ static const struct overview_task *task_of(const struct overview *overview, int3
     return NULL;
 }
 
-/* By the partitioner that was asked for, or Java's own, which most producers take. */
-static int32_t partition_for(const struct http *http, const struct board_question *question)
+/* Where a key like this belongs. */
+struct home {
+    int32_t partition;                /* -1: not known yet */
+    bool assumed;                     /* by Java's hash, for no other was asked for or seen */
+    const struct overview_task *task; /* that has it here; NULL: none */
+};
+
+/* By the partitioner that was asked for, or that the records have shown. */
+static struct home home_of(const struct http *http, const struct board_question *question)
 {
     enum partitioner partitioner = (enum partitioner)http->stage->config->partitioner;
+    struct home home = {.partition = -1};
 
-    if (partitioner == PARTITIONER_AUTO)
-        partitioner = PARTITIONER_MURMUR2;
     if (atomic_load(&http->watched_ms) == 0)
-        return -1; /* the stage is still looking at its topics */
-    return partition_of(partitioner, question->id, question->id_size,
-                        http->stage->facts.partitions);
+        return home; /* the stage is still looking at its topics */
+    if (partitioner == PARTITIONER_AUTO)
+        partitioner = (enum partitioner)atomic_load(&http->stage->partitioner_seen);
+    home.assumed = partitioner == PARTITIONER_AUTO;
+    home.partition = partition_of(home.assumed ? PARTITIONER_MURMUR2 : partitioner, question->id,
+                                  question->id_size, http->stage->facts.partitions);
+    home.task = task_of(&http->overview, home.partition);
+    return home;
+}
+
+static void tell_home(char *message, size_t room, const struct home *home)
+{
+    const char *by = home->assumed ? " (by murmur2, which is assumed)" : "";
+
+    if (home->partition < 0)
+        snprintf(message, room, "this process is still waiting for its topics");
+    else if (home->task == NULL)
+        snprintf(message, room,
+                 "a key like this belongs to partition %d%s, which this process does not hold: "
+                 "ask the one that does",
+                 home->partition, by);
+    else if (!home->task->task.running)
+        snprintf(message, room, "partition %d%s is being restored: ask again later",
+                 home->partition, by);
+    else
+        snprintf(message, room,
+                 "partition %d%s, held by worker %d, knows no such message: nothing was seen of "
+                 "it yet, or its retention has ended",
+                 home->partition, by, home->task->worker);
 }
 
 static void answer_absent(struct http *http, const struct board_question *question,
                           struct reply *reply)
 {
-    int32_t partition = partition_for(http, question);
-    const struct overview_task *task = task_of(&http->overview, partition);
+    struct home home = home_of(http, question);
+    bool restoring = home.task != NULL && !home.task->task.running;
     cJSON *object = cJSON_CreateObject();
     char message[256];
 
-    if (task == NULL)
-        snprintf(message, sizeof(message),
-                 "a key like this belongs to partition %d, which this process does not hold: ask "
-                 "the one that does",
-                 partition);
-    else if (!task->task.running)
-        snprintf(message, sizeof(message), "partition %d is being restored: ask again later",
-                 partition);
-    else
-        snprintf(message, sizeof(message),
-                 "partition %d, held by worker %d, knows no such message: nothing was seen of it "
-                 "yet, or its retention has ended",
-                 partition, task->worker);
+    tell_home(message, sizeof(message), &home);
     cJSON_AddStringToObject(object, "error",
-                            task == NULL         ? "not_owned"
-                            : task->task.running ? "not_found"
-                                                 : "restoring");
-    view_number(object, "partition", partition);
-    cJSON_AddBoolToObject(object, "owned", task != NULL);
+                            home.task == NULL ? "not_owned"
+                            : restoring       ? "restoring"
+                                              : "not_found");
+    if (home.partition < 0)
+        cJSON_AddNullToObject(object, "partition");
+    else
+        view_number(object, "partition", home.partition);
+    cJSON_AddBoolToObject(object, "assumed", home.assumed);
+    cJSON_AddBoolToObject(object, "owned", home.task != NULL);
+    if (home.task != NULL)
+        view_number(object, "worker", home.task->worker);
     cJSON_AddStringToObject(object, "message", message);
     view_print(&reply->body, object);
-    reply->status =
-        task == NULL || task->task.running ? MHD_HTTP_NOT_FOUND : MHD_HTTP_SERVICE_UNAVAILABLE;
+    reply->status = restoring ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_NOT_FOUND;
 }
 
 /*
@@ -287,6 +321,7 @@ static void answer_message(struct http *http, const char *rest, struct reply *re
 {
     const char *slash = strchr(rest, '/');
     struct board_question question = {0};
+    struct timespec until = board_deadline(ASK_MS);
     bool all_answered = true;
 
     if (slash == NULL || slash[1] == 0 || strlen(slash + 1) > MESSAGE_ID_MAX) {
@@ -299,12 +334,18 @@ static void answer_message(struct http *http, const char *rest, struct reply *re
     memcpy(question.channel, rest, (size_t)(slash - rest));
     question.id_size = strlen(slash + 1);
     memcpy(question.id, slash + 1, question.id_size);
+    for (size_t i = 0; i < http->count; i++)
+        http->posted[i] = board_post(http->workers[i].board, &question);
     for (size_t i = 0; i < http->count; i++) {
-        if (!board_ask(http->workers[i].board, &question, ASK_MS, &reply->body))
+        struct buffer one = {0};
+        if (!http->posted[i] || !board_await(http->workers[i].board, &until, &one))
             all_answered = false;
-        else if (reply->body.size > 0)
-            return;
+        else if (reply->body.size == 0)
+            buffer_put(&reply->body, one.bytes, one.size);
+        buffer_release(&one);
     }
+    if (reply->body.size > 0)
+        return;
     if (!all_answered) {
         answer_error(reply, MHD_HTTP_SERVICE_UNAVAILABLE, "no_answer",
                      "a worker is busy and does not answer: ask again");
@@ -396,6 +437,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                      "/v1/channels/CHANNEL, its /drawing.svg, and /v1/messages/CHANNEL/ID");
     else
         route->reply(context, rest, &reply);
+    if (reply.body.failed)
+        answer_error(&reply, MHD_HTTP_INTERNAL_SERVER_ERROR, "no_memory",
+                     "there is no memory for an answer of this size");
     return send_answer(connection, &reply);
 }
 
@@ -475,6 +519,7 @@ static void release(struct http **http)
     kafka_statistics_release(&(*http)->statistics);
     tables_release(&(*http)->tables);
     pthread_mutex_destroy(&(*http)->lock);
+    free((*http)->posted);
     free(*http);
     *http = NULL;
 }
@@ -488,6 +533,7 @@ static struct http *make(const struct stage *stage, struct worker *workers, size
     http->stage = stage;
     http->workers = workers;
     http->count = count;
+    http->posted = memory_get_clean(count * sizeof(*http->posted));
     pthread_mutex_init(&http->lock, NULL);
     /* They were good a moment ago; where they no longer are, the workers will tell. */
     channel_files_load(channels[0] == 0 ? NULL : channels, &http->tables, &complaints);
@@ -522,6 +568,7 @@ bool http_start(struct http **http, const struct stage *stage, struct worker *wo
     }
     *http = make(stage, workers, count);
     if (start_daemon(*http, fd)) {
+        require(pthread_create(&(*http)->drawer, NULL, draw_all, *http) == 0);
         tell_address(*http, fd);
         return true;
     }
@@ -554,5 +601,7 @@ void http_stop(struct http **http)
     if (*http == NULL)
         return;
     MHD_stop_daemon((*http)->daemon);
+    atomic_store(&(*http)->stopping, true);
+    pthread_join((*http)->drawer, NULL);
     release(http);
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRESH_MS = 30000, CLIENT_SIZE = 64 };
+enum { FRESH_MS = 30000, CLIENT_SIZE = 128 };
 
 /* Of a handle that is gone, the text grows old, and its place is taken. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -18,6 +18,7 @@ static struct kept {
     char client[CLIENT_SIZE];
     char *json;
     size_t size;
+    size_t place;
     int64_t at_ms;
 } * kept;
 static size_t kept_count;
@@ -53,10 +54,22 @@ int kafka_statistics_keep(rd_kafka_t *client, char *json, size_t size, void *opa
     pthread_mutex_lock(&lock);
     place = place_for(rd_kafka_name(client), now_ms);
     free(place->json);
-    *place = (struct kept){.json = json, .size = size, .at_ms = now_ms};
+    *place =
+        (struct kept){.json = json, .size = size, .at_ms = now_ms, .place = (size_t)(place - kept)};
     snprintf(place->client, sizeof(place->client), "%s", rd_kafka_name(client));
     pthread_mutex_unlock(&lock);
     return 1; /* the text is ours now */
+}
+
+void kafka_statistics_forget(const rd_kafka_t *client)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < kept_count; i++)
+        if (strcmp(kept[i].client, rd_kafka_name(client)) == 0) {
+            free(kept[i].json);
+            kept[i] = (struct kept){0};
+        }
+    pthread_mutex_unlock(&lock);
 }
 
 void kafka_statistics_release(struct kafka_statistics *statistics)
@@ -86,7 +99,8 @@ static bool is_broker(const cJSON *broker)
            strcmp(text(broker, "nodename"), ":0") != 0;
 }
 
-static void add(struct kafka_statistics *statistics, const char *client, const cJSON *broker)
+static void add(struct kafka_statistics *statistics, const char *type, size_t place,
+                const cJSON *broker)
 {
     const cJSON *rtt = cJSON_GetObjectItemCaseSensitive(broker, "rtt");
     struct kafka_broker *one;
@@ -108,11 +122,12 @@ static void add(struct kafka_statistics *statistics, const char *client, const c
         .retries = number(broker, "txretries"),
         .disconnects = number(broker, "disconnects"),
     };
-    snprintf(one->client, sizeof(one->client), "%s", client);
+    snprintf(one->client, sizeof(one->client), "%.15s-%zu", type, place);
     snprintf(one->broker, sizeof(one->broker), "%s", broker->string);
 }
 
-bool kafka_statistics_read(struct kafka_statistics *statistics, const char *json, size_t size)
+bool kafka_statistics_read(struct kafka_statistics *statistics, size_t place, const char *json,
+                           size_t size)
 {
     cJSON *tree = cJSON_ParseWithLength(json, size);
     const cJSON *brokers = cJSON_GetObjectItemCaseSensitive(tree, "brokers"), *broker;
@@ -120,7 +135,7 @@ bool kafka_statistics_read(struct kafka_statistics *statistics, const char *json
     cJSON_ArrayForEach(broker, brokers)
     {
         if (is_broker(broker))
-            add(statistics, text(tree, "name"), broker);
+            add(statistics, text(tree, "type"), place, broker);
     }
     cJSON_Delete(tree);
     return brokers != NULL;
@@ -154,7 +169,7 @@ void kafka_statistics_take(struct kafka_statistics *statistics)
 
     kafka_statistics_release(statistics);
     for (size_t i = 0; i < count; i++) {
-        kafka_statistics_read(statistics, copies[i].json, copies[i].size);
+        kafka_statistics_read(statistics, copies[i].place, copies[i].json, copies[i].size);
         free(copies[i].json);
     }
     free(copies);

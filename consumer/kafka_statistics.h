@@ -16,7 +16,7 @@
 
 /* One connection of one handle. */
 struct kafka_broker {
-    char client[64];  /* the handle's name */
+    char client[32]; /* "producer-2": what it is, and which: of one that is gone, the next has it */
     char broker[128]; /* host:port/id, or host:port/bootstrap */
     bool up;
     int64_t rtt_mean_us, rtt_p99_us;
@@ -33,6 +33,9 @@ struct kafka_statistics {
 /* For rd_kafka_conf_set_stats_cb(); keeps the text, which is then its own. */
 int kafka_statistics_keep(rd_kafka_t *client, char *json, size_t size, void *opaque);
 
+/* Before a handle is destroyed: what it has told is no longer so. */
+void kafka_statistics_forget(const rd_kafka_t *client);
+
 /*
  * What the handles have told within the last half minute; a zeroed one, or one used before. Safe
  * from any thread.
@@ -41,6 +44,7 @@ void kafka_statistics_take(struct kafka_statistics *statistics);
 void kafka_statistics_release(struct kafka_statistics *statistics);
 
 /* Reads one text, appending its brokers; false where it is none of librdkafka's. */
-bool kafka_statistics_read(struct kafka_statistics *statistics, const char *json, size_t size);
+bool kafka_statistics_read(struct kafka_statistics *statistics, size_t place, const char *json,
+                           size_t size);
 
 #endif

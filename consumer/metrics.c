@@ -271,6 +271,11 @@ static void print_tasks(struct print *print)
     single(print, METRIC_WAITED_OUT, (double)atomic_load(&print->stage->inputs_waited_out));
 }
 
+static void print_differences(struct print *print)
+{
+    single(print, METRIC_PARTITIONERS_DIFFER, atomic_load(&print->stage->partitioners_differ));
+}
+
 static void print_transactions(struct print *print)
 {
     static const double bounds_s[BOARD_TOOK] = BOARD_TOOK_S;
@@ -408,6 +413,7 @@ void metrics_print(struct buffer *out, const struct stage *stage, const struct t
     print_standing(&print, METRIC_SETTLED, STANDING_SETTLED);
     print_settle_latency(&print);
     print_tasks(&print);
+    print_differences(&print);
     print_transactions(&print);
     print_restore(&print);
     print_memory(&print);

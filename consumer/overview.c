@@ -34,13 +34,14 @@ static void add_tasks(struct overview *overview, int worker, const struct board_
 {
     size_t all = overview->task_count + page->task_count;
 
+    if (page->task_count == 0)
+        return; /* it may not have shown anything yet, not even how many inputs there are */
     overview->inputs_each = page->input_count;
     overview->tasks = memory_resize(overview->tasks, all + 1, sizeof(*overview->tasks));
     overview->inputs =
         memory_resize(overview->inputs, all * page->input_count + 1, sizeof(*overview->inputs));
-    if (page->task_count > 0)
-        memcpy(overview->inputs + overview->task_count * page->input_count, page->inputs,
-               page->task_count * page->input_count * sizeof(*page->inputs));
+    memcpy(overview->inputs + overview->task_count * page->input_count, page->inputs,
+           page->task_count * page->input_count * sizeof(*page->inputs));
     for (size_t i = 0; i < page->task_count; i++)
         overview->tasks[overview->task_count + i] =
             (struct overview_task){.worker = worker, .task = page->tasks[i]};
@@ -93,6 +94,21 @@ static int by_partition(const void *a, const void *b)
     return (one > other) - (one < other);
 }
 
+/* A partition that has just moved may be on two pages: who has it running, has it. */
+static void drop_doubles(struct overview *overview)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < overview->task_count; i++) {
+        struct overview_task *before = kept == 0 ? NULL : &overview->tasks[kept - 1];
+        if (before == NULL || before->task.partition != overview->tasks[i].task.partition)
+            overview->tasks[kept++] = overview->tasks[i];
+        else if (overview->tasks[i].task.running)
+            *before = overview->tasks[i];
+    }
+    overview->task_count = kept;
+}
+
 static bool is_ready(const struct overview *overview)
 {
     for (size_t i = 0; i < overview->worker_count; i++)
@@ -121,9 +137,10 @@ void overview_take(struct overview *overview, const struct stage *stage, struct 
     }
     for (size_t i = 0; i < overview->task_count; i++)
         overview->tasks[i].task.inputs = overview->inputs + i * overview->inputs_each;
-    overview->ready = is_ready(overview);
+    overview->ready = !atomic_load(&stage->stop) && is_ready(overview);
     if (overview->task_count > 1)
         qsort(overview->tasks, overview->task_count, sizeof(*overview->tasks), by_partition);
+    drop_doubles(overview);
 }
 
 void overview_release(struct overview *overview)

@@ -203,6 +203,8 @@ static void add_upcoming(cJSON *object, const struct tables *tables,
     for (size_t i = 0; i < overview->upcoming_count; i++) {
         const struct board_upcoming *upcoming = &overview->upcoming[i];
         const struct table *table = tables->rows[upcoming->channel];
+        if (table == NULL)
+            continue; /* tables that changed between this process' start and its workers' */
         one = cJSON_CreateObject();
         cJSON_AddStringToObject(one, "channel", table->channel);
         view_text(one, "message_id", upcoming->id, upcoming->id_size);

@@ -11,6 +11,7 @@
 #include "consumer/clock.h"
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
+#include "consumer/kafka_statistics.h"
 #include "consumer/log.h"
 #include "consumer/trouble.h"
 #include "statemachine/memory.h"
@@ -68,6 +69,7 @@ static void close_reader(struct restore *restore)
     if (restore->reader == NULL)
         return;
     rd_kafka_queue_destroy(restore->queue);
+    kafka_statistics_forget(restore->reader);
     rd_kafka_destroy_flags(restore->reader, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     restore->reader = NULL;
     restore->queue = NULL;

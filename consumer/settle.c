@@ -70,7 +70,7 @@ static void undo(struct inside *inside)
     inside->pump.tally = inside->landed;
     outbox_clear(inside->sent);
     outbox_clear(inside->outbox);
-    show_undone(inside);
+    show_dropped(inside);
     new_batch(inside);
     inside->rewind_owed = true;
     if (inside->rebalance == REBALANCE_NONE && inside->code == EXIT_WELL)
@@ -172,6 +172,7 @@ static void settle_undone(struct inside *inside)
                "worker=%d error=%s next_batch=%s", inside->worker->number, rd_kafka_err2name(error),
                inside->batch_open ? "undone" : "none");
     give_up_where_hopeless(inside, error);
+    show_undone(inside);
     undo(inside);
     transaction_wish(&inside->transaction, WISH_UNDO);
 }
@@ -266,8 +267,10 @@ void settle_look(struct inside *inside)
 {
     if (!committer_is_away(inside->committer) || !committer_take_back(inside->committer))
         return;
-    if (inside->transaction.state == TRANSACTION_VOID)
+    if (inside->transaction.state == TRANSACTION_VOID) {
+        show_undone(inside);
         undo(inside); /* somebody has fenced it while it was idle: nothing of it was written */
+    }
     settle(inside);
 }
 

@@ -11,7 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOW_EVERY_MS = 250 };
+enum {
+    SHOW_EVERY_MS = 250,
+    SHOW_SHARE = 50,    /* and at most one part in so many of its time */
+    STALLED_MS = 10000, /* it could take no record for so long: it is not at work */
+};
 
 void show_letter(struct inside *inside, enum reason reason, const char *detail,
                  const rd_kafka_message_t *message)
@@ -65,6 +69,10 @@ void show_landed(struct inside *inside)
 void show_undone(struct inside *inside)
 {
     inside->showing.undone_count++;
+}
+
+void show_dropped(struct inside *inside)
+{
     inside->showing.sent.count = inside->showing.open.count = 0;
 }
 
@@ -90,18 +98,21 @@ static void show_task(const struct inside *inside, const struct holding *holding
     };
     for (size_t i = 0; i < holding->inlet_count; i++) {
         const struct inlet *inlet = &holding->inlets[i];
+        bool at_end = inlet->at_end && inlet->at == inlet->count;
+        /* Behind what landed there may be markers, and records that were aborted. */
+        bool rests = at_end && !holding->touched && !holding->sealed;
         int64_t low, high = -1;
         if (inside->consumer == NULL ||
             rd_kafka_get_watermark_offsets(inside->consumer, inlet->topic, holding->lane.partition,
                                            &low, &high) != RD_KAFKA_RESP_ERR_NO_ERROR)
             high = -1;
         task->inputs[i] = (struct board_input){
-            .next = inlet->landed_next,
+            .next = rests ? inlet->next : inlet->landed_next,
             .end = high,
             .greatest_ms = landed->inputs[i].greatest_ms,
             .idle = holding->lane.task.watermark.inputs[i].resting,
         };
-        task->caught_up = task->caught_up && inlet->at_end && inlet->at == inlet->count;
+        task->caught_up = task->caught_up && at_end;
     }
 }
 
@@ -111,10 +122,9 @@ static void show_census(const struct inside *inside, const struct holding *holdi
     for (size_t channel = 0; channel < inside->tables.count; channel++)
         for (int row = 0; row <= inside->tables.rows[channel]->count; row++)
             for (int standing = 0; standing < STANDING_COUNT; standing++)
-                page->census[channel][row][standing] +=
-                    store_census(holding->lane.task.store, (uint8_t)channel,
-                                 row == 0 ? STATUS_NONE : (uint8_t)(row - 1),
-                                 (enum standing)standing);
+                page->census[channel][row][standing] += store_census(
+                    holding->lane.task.store, (uint8_t)channel,
+                    row == 0 ? STATUS_NONE : (uint8_t)(row - 1), (enum standing)standing);
 }
 
 /* The earliest of all tasks: each brings its own, and the later ones fall out at the end. */
@@ -151,13 +161,32 @@ static void show_ahead(const struct inside *inside, const struct holding *holdin
         page->ahead[i] += counts[i];
 }
 
+/*
+ * It knows its share, and takes records: not while a transaction cannot be ended, for as long as a
+ * broker is away.
+ */
+static bool is_at_work(const struct inside *inside)
+{
+    return inside->joined && clock_monotonic_ms() - inside->showing.looped_ms < STALLED_MS;
+}
+
+/* For the watcher: a worker whose share is nothing is as ready as it can be. */
+static void note_consuming(struct inside *inside)
+{
+    bool all = is_at_work(inside);
+
+    for (size_t i = 0; i < inside->holding_count; i++)
+        all = all && inside->holdings[i]->running;
+    atomic_store(&inside->worker->consuming, all);
+}
+
 static void fill(struct inside *inside, struct board_page *page)
 {
     const struct showing *showing = &inside->showing;
     struct store_size size;
 
     page->at_ms = stage_now_ms(inside->stage);
-    page->joined = inside->generation != NULL;
+    page->joined = is_at_work(inside);
     page->tally = inside->landed;
     memset(page->census, 0, sizeof(page->census));
     page->size = (struct store_size){0};
@@ -185,11 +214,10 @@ static void fill(struct inside *inside, struct board_page *page)
 
 /* ---- a question ------------------------------------------------------------------------- */
 
-static void answer(struct inside *inside, const struct board_question *question,
-                   struct buffer *out)
+static void answer(struct inside *inside, const struct board_question *question, struct buffer *out)
 {
-    const struct table *table = tables_find(&inside->tables, (const uint8_t *)question->channel,
-                                            strlen(question->channel));
+    const struct table *table =
+        tables_find(&inside->tables, (const uint8_t *)question->channel, strlen(question->channel));
     struct message_key key = {.id = {.bytes = question->id, .size = (uint32_t)question->id_size}};
     struct record record;
     struct place place;
@@ -201,8 +229,7 @@ static void answer(struct inside *inside, const struct board_question *question,
         const struct holding *holding = inside->holdings[i];
         if (!holding->running || !store_find(holding->lane.task.store, key, &place, &record))
             continue;
-        message_view(out, table, key.id, &record, holding->lane.partition,
-                     inside->worker->number);
+        message_view(out, table, key.id, &record, holding->lane.partition, inside->worker->number);
         return;
     }
 }
@@ -211,8 +238,9 @@ void show(struct inside *inside)
 {
     struct board *board = inside->worker->board;
     const struct board_question *question;
-    int64_t now_ms;
+    int64_t now_ms, took_ms;
 
+    note_consuming(inside);
     if (board == NULL)
         return;
     question = board_question(board);
@@ -223,9 +251,11 @@ void show(struct inside *inside)
         buffer_release(&out);
     }
     now_ms = clock_monotonic_ms();
-    if (now_ms - inside->showing.shown_ms < SHOW_EVERY_MS || !board_try(board))
+    if (now_ms < inside->showing.next_ms || !board_try(board))
         return;
-    inside->showing.shown_ms = now_ms;
     fill(inside, &board->page);
     board_done(board);
+    took_ms = clock_monotonic_ms() - now_ms;
+    inside->showing.next_ms =
+        now_ms + (SHOW_SHARE * took_ms > SHOW_EVERY_MS ? SHOW_SHARE * took_ms : SHOW_EVERY_MS);
 }

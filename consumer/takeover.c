@@ -65,6 +65,7 @@ static void drop(struct inside *inside, size_t i)
 
 static void revoke_all(struct inside *inside)
 {
+    inside->joined = false;
     for (size_t i = inside->holding_count; i-- > 0;) {
         struct holding *holding = inside->holdings[i];
         if (!holding->running && !holding->fenced_off) { /* half restored: no use to anyone */
@@ -185,6 +186,7 @@ static void gather(struct inside *inside)
     for (size_t i = inside->holding_count; i-- > 0;)
         if (!whole(inside, inside->holdings[i]->lane.partition))
             drop(inside, i);
+    inside->showing.next_ms = 0; /* what went may be on another's page by now */
     for (int i = 0; i < inside->rebalanced->cnt; i++) {
         int32_t partition = inside->rebalanced->elems[i].partition;
         if (find(inside, partition) != NULL)
@@ -347,8 +349,10 @@ static void assign_all(struct inside *inside)
             holding_connect(inside->holdings[i], inside->consumer, inside->wake[1]);
     }
     rd_kafka_topic_partition_list_destroy(committed);
-    if (taken)
+    if (taken) {
         assign_inlets(inside);
+        inside->joined = true;
+    }
 }
 
 /* ---- the newer protocol: partitions come and go a few at a time (KIP-848) ----------------- */
@@ -516,6 +520,7 @@ static void assign_more(struct inside *inside)
     take_more(inside);
     if (inside->code == EXIT_WELL)
         fetch(inside);
+    inside->joined = true;
     tell_tasks(inside);
 }
 

@@ -3,6 +3,7 @@
 
 #include "consumer/clock.h"
 #include "consumer/kafka.h"
+#include "consumer/kafka_statistics.h"
 #include "consumer/log.h"
 #include "schemas/outcome.h"
 #include "statemachine/require.h"
@@ -62,6 +63,7 @@ static void throw_away(struct transaction *transaction)
     for (int i = 0; i < OUTBOX_TOPICS; i++)
         rd_kafka_topic_destroy(transaction->handles[i]);
     rd_kafka_purge(transaction->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    kafka_statistics_forget(transaction->producer);
     rd_kafka_destroy_flags(transaction->producer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     transaction->producer = NULL;
 }

@@ -131,6 +131,7 @@ static void compare_partitioners(struct inside *inside)
 {
     const struct config_list *topics = &inside->config->input_topics;
     enum partitioner verdicts[INPUTS_MAX];
+    bool differ = false;
 
     if (inside->partitioners_told)
         return;
@@ -143,6 +144,7 @@ static void compare_partitioners(struct inside *inside)
         log_info("partitioner", "topic=%s explained_by=%s samples=%u", topics->items[i],
                  verdicts[i] == PARTITIONER_AUTO ? "none" : partitioner_words[verdicts[i]],
                  inside->partitionings[i].samples);
+        differ = differ || verdicts[i] != verdicts[0];
         if (verdicts[i] != verdicts[0])
             log_error("partitioners_differ",
                       "topic=%s partitioner=%s other=%s other_partitioner=%s "
@@ -151,6 +153,8 @@ static void compare_partitioners(struct inside *inside)
                       topics->items[i], partitioner_words[verdicts[i]], topics->items[0],
                       partitioner_words[verdicts[0]]);
     }
+    atomic_store(&inside->stage->partitioners_differ, differ);
+    atomic_store(&inside->stage->partitioner_seen, differ ? PARTITIONER_AUTO : (int)verdicts[0]);
 }
 
 /* ---- one task's turn -------------------------------------------------------------------- */

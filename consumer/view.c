@@ -43,7 +43,8 @@ void view_text(cJSON *object, const char *name, const void *bytes, size_t size)
     struct buffer quoted = {0};
 
     buffer_put_json_string(&quoted, bytes, size);
-    view_raw(object, name, quoted.bytes, quoted.size);
+    if (!quoted.failed)
+        view_raw(object, name, quoted.bytes, quoted.size);
     buffer_release(&quoted);
 }
 

@@ -12,6 +12,7 @@
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
+#include "consumer/kafka_statistics.h"
 #include "consumer/log.h"
 #include "consumer/memory_limit.h"
 #include "consumer/worker_inside.h"
@@ -83,6 +84,7 @@ void worker_serve(struct inside *inside)
 
     note_alive(inside);
     refusal_look(inside);
+    show(inside);
     while ((message = rd_kafka_consumer_poll(inside->consumer, 0)) != NULL) {
         fatal = rd_kafka_fatal_error(inside->consumer, why, sizeof(why));
         if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR && name_is_taken(inside, fatal)) {
@@ -272,19 +274,10 @@ static void leave_group(struct inside *inside)
     }
     if (inside->consumer != NULL) {
         rd_kafka_consumer_close(inside->consumer); /* a dynamic member leaves; a static one stays */
+        kafka_statistics_forget(inside->consumer);
         rd_kafka_destroy(inside->consumer);
         inside->consumer = NULL;
     }
-}
-
-/* For the watcher: a worker whose share is nothing is as ready as it can be. */
-static void note_consuming(struct inside *inside)
-{
-    bool all = inside->generation != NULL;
-
-    for (size_t i = 0; i < inside->holding_count; i++)
-        all = all && inside->holdings[i]->running;
-    atomic_store(&inside->worker->consuming, all);
 }
 
 static void join_again(struct inside *inside)
@@ -301,6 +294,7 @@ static void loop(struct inside *inside)
 {
     while (inside->code == EXIT_WELL && !atomic_load(&inside->stage->stop)) {
         bool worked, restoring;
+        inside->showing.looped_ms = clock_monotonic_ms();
         worker_serve(inside);
         if (inside->locked_out)
             join_again(inside);
@@ -316,8 +310,6 @@ static void loop(struct inside *inside)
         inside->pump.latest_ms = stage_now_ms(inside->stage) + inside->config->skew_max_ms;
         worked = may_take(inside) && turn_round(inside);
         count_live(inside);
-        note_consuming(inside);
-        show(inside);
         if (inside->code != EXIT_WELL)
             break;
         if (batch_is_due(inside))

@@ -30,6 +30,8 @@ struct stage {
     atomic_llong memory_max;                 /* bytes that this process may use; 0: unknown */
     atomic_llong live;                       /* records held by all workers */
     atomic_llong partitions;                 /* restored and consuming, all workers */
+    atomic_int partitioner_seen;     /* that explains all inputs; AUTO: none does, or not known */
+    atomic_bool partitioners_differ; /* the inputs' */
     atomic_llong inputs_waited_out;
     atomic_llong outcomes, corrections, dead_letters, records; /* landed */
     struct transaction_counts transactions;

@@ -56,6 +56,7 @@ struct inside {
     bool batch_open;              /* something was taken, or fired */
     bool batch_closed;            /* its state records are in the outbox: nothing more comes in */
     rd_kafka_consumer_group_metadata_t *generation; /* in which the tasks were assigned */
+    bool joined; /* it knows its share: from an assignment to the next revocation */
     struct restore restore;
     struct snapshot_place snapshot_place;
     struct snapshot_writer *snapshots; /* NULL: no state.dir */
@@ -78,7 +79,8 @@ struct inside {
     bool partitioners_told;
     struct buffer header_store;
     struct showing {
-        int64_t shown_ms, sealed_ms; /* monotonic: the last page; the batch under way */
+        int64_t next_ms, sealed_ms; /* monotonic: the next page; the batch under way */
+        int64_t looped_ms;          /* when it was last free to take records */
         struct board_letters open, sent, landed;
         uint64_t took[BOARD_TOOK + 1], took_ms;
         uint64_t landed_count, undone_count, resolved_count;
@@ -195,10 +197,11 @@ void show(struct inside *inside);
 void show_letter(struct inside *inside, enum reason reason, const char *detail,
                  const rd_kafka_message_t *message);
 
-/* What became of a batch; resolved: its answer had been lost. */
+/* What became of a batch; resolved: its answer had been lost; dropped: it is read again. */
 void show_sealed(struct inside *inside);
 void show_landed(struct inside *inside);
 void show_undone(struct inside *inside);
+void show_dropped(struct inside *inside);
 void show_resolved(struct inside *inside);
 
 #endif

@@ -94,6 +94,7 @@ static void a_question_wakes_the_worker_and_gets_its_answer(void **state)
     struct worker_like worker = {.board = board};
     struct board_question question = {.channel = "sms", .id_size = 3};
     struct buffer answer = {0};
+    struct timespec until;
     pthread_t thread;
     int wake[2];
 
@@ -105,7 +106,9 @@ static void a_question_wakes_the_worker_and_gets_its_answer(void **state)
     for (int i = 0; i < 300; i++) {
         memcpy(question.id, "a-0", 3);
         question.id[2] = (uint8_t)('0' + i % 10);
-        assert_true(board_ask(board, &question, LONG_MS, &answer));
+        until = board_deadline(LONG_MS);
+        assert_true(board_post(board, &question));
+        assert_true(board_await(board, &until, &answer));
         assert_int_equal(answer.size, 6);
         assert_memory_equal(answer.bytes, "smsa-", 5);
         assert_int_equal(answer.bytes[5], '0' + i % 10);
@@ -124,12 +127,21 @@ static void a_worker_that_does_not_come_by_is_not_waited_for_long(void **state)
     struct board *board = board_new(1);
     struct board_question question = {.channel = "sms", .id_size = 1};
     struct buffer answer = {0};
+    struct timespec until;
+    int wake[2];
 
     (void)state;
     buffer_put_string(&answer, "of before");
-    assert_false(board_ask(board, &question, 1, &answer));
+    assert_false(board_post(board, &question)); /* there is none yet */
+    assert_int_equal(pipe(wake), 0);
+    board_wake_by(board, wake[1]);
+    assert_true(board_post(board, &question));
+    until = board_deadline(1);
+    assert_false(board_await(board, &until, &answer));
     assert_int_equal(answer.size, 0);
     assert_null(board_question(board)); /* nobody waits for it any more */
+    close(wake[0]);
+    close(wake[1]);
     board_free(&board, 1);
     buffer_release(&answer);
 }
