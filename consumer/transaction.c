@@ -179,6 +179,7 @@ static void take(struct transaction *transaction, const char *call, rd_kafka_err
         is_broken(transaction))
         answer = ANSWER_ABORTABLE; /* a record has failed since */
     if (error != NULL && answer != ANSWER_RETRIABLE) {
+        rd_kafka_poll(transaction->producer, 0); /* which record it was may wait there to be told */
         if (wants_new_producer(transaction->state))
             transaction->init_error = rd_kafka_error_code(error);
         else if (transaction->call_error == RD_KAFKA_RESP_ERR_NO_ERROR)
