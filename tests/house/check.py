@@ -219,8 +219,10 @@ def log_formats(house):
     one = r"%(?:s|\.\*s|\d*(?:l|ll|z)?[dux])"
     pair = rf'([a-z][a-z0-9_.]*)=(?:"(?:[^"%\\]|{one})*"|(?:[^"%\s=]|{one})+)'
     pairs = re.compile(rf"{pair}(?: {pair})*")
+    directive = re.compile(r"^#\s*(?:define|include|undef)\b.*[^\\\n]$", re.MULTILINE)
     for path in house.room_files("consumer"):
-        text = house.read(path)
+        # A list's pairs, which a .def file puts in, are not seen here.
+        text = directive.sub(lambda match: " " * len(match.group(0)), house.read(path))
         for match in call.finditer(text):
             if path.name in ("log.c", "log.h"):
                 continue
