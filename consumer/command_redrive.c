@@ -164,22 +164,33 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+static void tell_counts(const struct arguments *arguments, const struct redrive_counts *counts)
+{
+    uint64_t letters = 0;
+
+    for (int i = 0; i < FATE_COUNT; i++)
+        letters += counts->letters[i];
+    log_line(LOG_INFO_LEVEL, arguments->redrive.dry_run ? "would_redrive" : "redriven",
+             "name=%s letters=%" PRIu64
+#define FATE(symbol, word, refused, meaning) " " word "=%" PRIu64
+#include "consumer/redrive.def"
+#undef FATE
+             " undated=%" PRIu64,
+             arguments->name, letters,
+#define FATE(symbol, word, refused, meaning) counts->letters[FATE_##symbol],
+#include "consumer/redrive.def"
+#undef FATE
+             counts->undated);
+}
+
 /* Says what became of them; 1 where something that was asked for could not be done. */
 static int tell(const struct arguments *arguments, const struct redrive_counts *counts)
 {
-    uint64_t letters = 0, refused = 0;
-    char words[400];
-    int size = 0;
+    uint64_t refused = 0;
 
-    for (int i = 0; i < FATE_COUNT; i++) {
-        letters += counts->letters[i];
+    tell_counts(arguments, counts);
+    for (int i = 0; i < FATE_COUNT; i++)
         refused += fate_refused[i] ? counts->letters[i] : 0;
-        size += snprintf(words + size, sizeof(words) - (size_t)size, " %s=%" PRIu64, fate_words[i],
-                         counts->letters[i]);
-    }
-    log_info(arguments->redrive.dry_run ? "would_redrive" : "redriven",
-             "name=%s letters=%" PRIu64 "%s undated=%" PRIu64, arguments->name, letters, words,
-             counts->undated);
     for (int i = 0; i < FATE_COUNT; i++)
         if (fate_refused[i] && counts->letters[i] > 0)
             log_warn("not_redriven", "fate=%s letters=%" PRIu64 " hint=\"each %s\"", fate_words[i],
