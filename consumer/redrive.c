@@ -401,7 +401,8 @@ static bool look_at_inputs(struct redrive *redrive)
 
 /*
  * The position is asked for when the id is ours alone: the run before has then landed what it
- * committed, and will not land anything more.
+ * committed, and will not land anything more. Between two batches the id is nobody's, and another
+ * run can have gone on: it fences what is in a transaction, not who begins the next one.
  */
 static bool run(struct redrive *redrive, const struct config *own, struct redrive_counts *counts)
 {
@@ -414,7 +415,8 @@ static bool run(struct redrive *redrive, const struct config *own, struct redriv
            scan_skip_committed(&redrive->scan) && scan_begin(&redrive->scan);
     while (good && redrive->scan.left > 0) {
         if (errand.producer == NULL && !dry)
-            good = errand_begin(&errand, redrive->config, own->app_id);
+            good = errand_begin(&errand, redrive->config, own->app_id) &&
+                   scan_is_furthest(&redrive->scan);
         good = good && carry(redrive, &errand, counts);
         errand_end(&errand);
     }

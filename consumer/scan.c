@@ -8,6 +8,7 @@
 #include "consumer/trouble.h"
 #include "statemachine/memory.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
@@ -93,7 +94,8 @@ static rd_kafka_topic_partition_list_t *list_all(const struct scan *scan)
     return list;
 }
 
-bool scan_skip_committed(struct scan *scan)
+/* What the reader's group has committed, the caller's; NULL where that was not told. */
+static rd_kafka_topic_partition_list_t *ask_committed(struct scan *scan)
 {
     rd_kafka_topic_partition_list_t *list = list_all(scan);
     int64_t start_ms = clock_monotonic_ms();
@@ -107,13 +109,48 @@ bool scan_skip_committed(struct scan *scan)
             clock_sleep_ms(PAUSE_MS);
     } while (error != RD_KAFKA_RESP_ERR_NO_ERROR && trouble_of(error) == NULL &&
              clock_monotonic_ms() - start_ms < PATIENCE_MS);
-    for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return list;
+    rd_kafka_topic_partition_list_destroy(list);
+    fail(scan, "OffsetFetch", -1, error);
+    return NULL;
+}
+
+bool scan_skip_committed(struct scan *scan)
+{
+    rd_kafka_topic_partition_list_t *list = ask_committed(scan);
+
+    if (list == NULL)
+        return false;
+    for (int i = 0; i < list->cnt; i++) {
         struct scan_range *range = &scan->ranges[list->elems[i].partition];
         if (list->elems[i].offset > range->next)
             range->next = list->elems[i].offset;
     }
     rd_kafka_topic_partition_list_destroy(list);
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR || fail(scan, "OffsetFetch", -1, error);
+    return true;
+}
+
+bool scan_is_furthest(struct scan *scan)
+{
+    rd_kafka_topic_partition_list_t *list = ask_committed(scan);
+    const rd_kafka_topic_partition_t *beyond = NULL;
+
+    if (list == NULL)
+        return false;
+    for (int i = 0; i < list->cnt && beyond == NULL; i++)
+        if (list->elems[i].offset > scan->ranges[list->elems[i].partition].next)
+            beyond = &list->elems[i];
+    if (beyond != NULL)
+        log_error("overtaken",
+                  "group=%s topic=%s partition=%d next=%" PRId64 " committed=%" PRId64
+                  " hint=\"another run of the same name has gone on meanwhile: nothing is done "
+                  "twice; run it again for what that has left\"",
+                  scan->config->app_id, scan->topic, beyond->partition,
+                  scan->ranges[beyond->partition].next, beyond->offset);
+    scan->failed = beyond != NULL;
+    rd_kafka_topic_partition_list_destroy(list);
+    return !scan->failed;
 }
 
 /* Notes where a range has come to; true where that is its end. */

@@ -39,6 +39,12 @@ bool scan_open(struct scan *scan, const struct config *config, const char *topic
 /* Moves a range's beginning to what the reader's group has committed, where that is further. */
 bool scan_skip_committed(struct scan *scan);
 
+/*
+ * Has the reader's group committed nothing beyond what was read? False, told: somebody else has.
+ * Only an answer for good where nobody but the caller can commit.
+ */
+bool scan_is_furthest(struct scan *scan);
+
 /* Begins to read each range from its `next`. */
 bool scan_begin(struct scan *scan);
 

@@ -65,6 +65,15 @@ def wait_for(what, condition, seconds=60, every=0.1):
         time.sleep(every)
 
 
+def wait_asleep(process):
+    """Until SIGSTOP, which it has sent itself (kill_at), has stopped it."""
+    def stopped():
+        require(process.poll() is None, f"it ended with {process.returncode}, and did not sleep")
+        stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
+        return stat.split(") ")[1][0] == "T"
+    wait_for("asleep", stopped)
+
+
 def iso(ms):
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms / 1000)) + "Z"
 
