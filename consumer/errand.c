@@ -11,6 +11,7 @@
 
 enum {
     SLICE_MS = 1000,
+    ABORT_MS = 5000,
     /*
      * A broker's limit holds for whole batches, and no topic's is as low as this; a larger record
      * is a batch by itself.
@@ -23,7 +24,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
     struct errand *errand = opaque;
 
     (void)producer;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || !errand->open ||
         atomic_load(&errand->record_error) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     snprintf(errand->failed_topic, sizeof(errand->failed_topic), "%s",
@@ -85,8 +86,8 @@ bool errand_begin(struct errand *errand, const struct config *config, const char
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return fail(errand, "init_transactions", code, NOTHING_DONE);
     is_resumable(rd_kafka_begin_transaction(errand->producer), start_ms, 0, &code);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-           fail(errand, "begin_transaction", code, NOTHING_DONE);
+    errand->open = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return errand->open || fail(errand, "begin_transaction", code, NOTHING_DONE);
 }
 
 static bool is_broken(const struct errand *errand)
@@ -156,18 +157,39 @@ bool errand_commit(struct errand *errand, const rd_kafka_topic_partition_list_t 
     do {
         error = rd_kafka_commit_transaction(errand->producer, SLICE_MS);
     } while (is_resumable(error, start_ms, patience_ms(errand), &code));
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        errand->open = false;
         return true;
+    }
     return is_broken(errand) ? fail_for_record(errand)
                              : fail(errand, "commit_transaction", code,
                                     "whether this transaction landed is not known here: run it "
                                     "again, which begins behind it if it did");
 }
 
+/*
+ * A reader of committed records waits for the end of a transaction, and a stage reads its state so.
+ * Where a commit was sent whose answer is not known, librdkafka or the broker refuses this.
+ */
+static void abort_open(struct errand *errand)
+{
+    rd_kafka_error_t *error;
+
+    errand->open = false; /* what is purged now is no news */
+    error = rd_kafka_abort_transaction(errand->producer, ABORT_MS);
+    if (error == NULL)
+        return;
+    log_debug("errand_not_aborted", "transactional_id=%s error=%s", errand->id,
+              rd_kafka_error_name(error));
+    rd_kafka_error_destroy(error);
+}
+
 void errand_end(struct errand *errand)
 {
     if (errand->producer == NULL)
         return;
+    if (errand->open)
+        abort_open(errand);
     rd_kafka_purge(errand->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_destroy_flags(errand->producer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     errand->producer = NULL;

@@ -18,6 +18,7 @@ struct errand {
     const struct config *config;
     const char *id;
     rd_kafka_t *producer;
+    bool open; /* a transaction that has begun, and of which no end is known */
     atomic_int record_error; /* of the first record that failed */
     char failed_topic[256];  /* its topic, read when record_error is set */
 };
@@ -43,7 +44,10 @@ bool errand_put(struct errand *errand, const struct errand_record *record);
 bool errand_commit(struct errand *errand, const rd_kafka_topic_partition_list_t *offsets,
                    const rd_kafka_consumer_group_metadata_t *generation);
 
-/* Without a commit, what was put is as if it had never been: aborted by the next, or by time. */
+/*
+ * Without a commit, what was put is as if it had never been: aborted here, so that nobody waits for
+ * its end; where the broker does not answer, or the process was killed, by the next, or by time.
+ */
 void errand_end(struct errand *errand);
 
 #endif
