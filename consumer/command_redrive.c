@@ -36,7 +36,7 @@ static const struct argp_option options[] = {
     {"most", KEY_MOST, "N", 0, "refuse what was put back N times already (3)", 2},
     {"timestamp", KEY_TIMESTAMP, "original|now", 0, "how to date the records (original)", 2},
     {"name", KEY_NAME, "NAME", 0,
-     "of this redrive, by which its position is kept; without one, its filters are its name", 2},
+     "of this redrive, by which its position is kept; without one, its options are its name", 2},
     {"verbose", 'v', NULL, 0, "log more", 2},
     {0},
 };
@@ -142,6 +142,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->redrive.dry_run = true;
         return 0;
     case KEY_MOST:
+        note_filter(arguments, 'm', value);
         set_most(arguments, value, state);
         return 0;
     case KEY_TIMESTAMP:
@@ -213,9 +214,11 @@ const struct argp argp_of_redrive = {
         "The letters are read from dead_letters.topic, as far as it goes at the start. The "
         "records and the position behind their letters are committed together, the position "
         "by the group APP.ID.redrive.NAME. So the same command again only takes what has come "
-        "since, and whatever was passed or refused stays passed; another filter, or another "
-        "--name, begins at the first letter. Where two redrives share letters, these are put "
-        "back twice; the stage recognises that as repeated.\n\n"
+        "since, and whatever was passed or refused stays passed; another filter, --most or "
+        "--timestamp, or another --name, begins at the first letter. So does any, when a week "
+        "(the broker's offsets.retention.minutes) has passed since its last run. Where two "
+        "redrives share letters, these are put back twice; the stage recognises that as "
+        "repeated.\n\n"
         "A letter is refused, counted, and the exit code 1, where it was cut (upshot-cut: its "
         "value did not fit), was put back --most times, is still dated more than skew.max "
         "ahead, or came from no input. One of wrong_partition goes where its key belongs, "
