@@ -82,11 +82,12 @@ static bool read_number(struct text text, int64_t most, int64_t *number)
 {
     *number = 0;
     for (uint32_t i = 0; i < text.size; i++) {
-        if (text.bytes[i] < '0' || text.bytes[i] > '9' || *number > most / 10)
+        int digit = text.bytes[i] - '0';
+        if (digit < 0 || digit > 9 || *number > (most - digit) / 10)
             return false;
-        *number = *number * 10 + (text.bytes[i] - '0');
+        *number = *number * 10 + digit;
     }
-    return text.size > 0 && *number <= most;
+    return text.size > 0;
 }
 
 static enum reason read_reason(struct text word)
