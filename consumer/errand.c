@@ -5,8 +5,10 @@
 #include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "consumer/trouble.h"
+#include "statemachine/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -17,7 +19,33 @@ enum {
      * is a batch by itself.
      */
     BATCH_BYTES = 16384,
+    TIMEOUT_MS = 15000,       /* of a transaction that is given time ... */
+    RECORDS_A_MS = 50,        /* ... and more of it: as slow as reading and writing can be */
+    TIMEOUT_MOST_MS = 900000, /* transaction.max.timeout.ms of a broker as it comes */
 };
+
+/* The first pair: the user's own comes later, and counts. */
+void errand_time_set(struct errand_time *time, const struct config *config, int64_t records)
+{
+    static char name[] = "transaction.timeout.ms";
+    struct config_pair *pairs = memory_get((config->kafka_count + 1) * sizeof(*pairs));
+    int64_t timeout_ms = TIMEOUT_MS + records / RECORDS_A_MS;
+
+    snprintf(time->text, sizeof(time->text), "%lld",
+             (long long)(timeout_ms < TIMEOUT_MOST_MS ? timeout_ms : TIMEOUT_MOST_MS));
+    pairs[0] = (struct config_pair){.name = name, .value = time->text};
+    if (config->kafka_count > 0)
+        memcpy(pairs + 1, config->kafka, config->kafka_count * sizeof(*pairs));
+    time->config = *config;
+    time->config.kafka = pairs;
+    time->config.kafka_count++;
+}
+
+void errand_time_release(struct errand_time *time)
+{
+    free(time->config.kafka);
+    *time = (struct errand_time){.text = ""};
+}
 
 static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {

@@ -23,6 +23,19 @@ struct errand {
     char failed_topic[256];  /* its topic, read when record_error is set */
 };
 
+/*
+ * A configuration, borrowed, but for the time that a transaction of so many records has: as a
+ * command reads them all, and writes each, before it commits.
+ */
+struct errand_time {
+    struct config config;
+    char text[32];
+};
+
+/* The user's own transaction.timeout.ms counts. To be released; a zeroed one may be. */
+void errand_time_set(struct errand_time *time, const struct config *config, int64_t records);
+void errand_time_release(struct errand_time *time);
+
 /* A record to be put. Key and value are copied; NULL is null. */
 struct errand_record {
     const char *topic;

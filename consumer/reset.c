@@ -26,10 +26,7 @@ enum {
     ASK_MS = 5000,
     TRIES = 10,
     PAUSE_MS = 200,
-    SERVE_EVERY = 1000,       /* records */
-    TIMEOUT_MS = 15000,       /* of the transaction ... */
-    RECORDS_A_MS = 50,        /* ... and more time: as slow as reading and writing can be */
-    TIMEOUT_MOST_MS = 900000, /* transaction.max.timeout.ms of a broker as it comes */
+    SERVE_EVERY = 1000, /* records */
 };
 
 /* One partition of all inputs. */
@@ -45,8 +42,7 @@ struct plan {
 struct reset {
     const struct config *config;
     const struct reset_options *options;
-    struct config own; /* borrowed, but for the time that the transaction has */
-    char timeout[32];
+    struct errand_time time;
     rd_kafka_t *client; /* reads uncommitted: ends */
     char *state_topic;
     int32_t partitions;
@@ -229,8 +225,6 @@ static int ask_committed(struct reset *reset)
 /* What the state holds is read behind all transactions, those of a stage that was killed, too. */
 static int open_state(struct reset *reset)
 {
-    int64_t records = 0;
-
     if (!scan_open(&reset->scan, reset->config, reset->state_topic, SCAN_WHOLE))
         return EXIT_WORLD;
     if (reset->scan.partitions != reset->partitions) {
@@ -242,12 +236,8 @@ static int open_state(struct reset *reset)
         struct scan_range *range = &reset->scan.ranges[p];
         if (!reset->plans[p].wanted)
             range->next = range->end;
-        records += range->end - range->next;
     }
-    records = TIMEOUT_MS + records / RECORDS_A_MS;
-    snprintf(reset->timeout, sizeof(reset->timeout), "%lld",
-             (long long)(records < TIMEOUT_MOST_MS ? records : TIMEOUT_MOST_MS));
-    return ask_committed(reset);
+    return EXIT_WELL;
 }
 
 static bool refuse(const struct reset *reset, const rd_kafka_message_t *message, const char *why)
@@ -363,22 +353,11 @@ static bool put_offsets(struct reset *reset)
     return good;
 }
 
-/* The user's own transaction.timeout.ms comes later, and counts. */
-static void give_time(struct reset *reset)
-{
-    const struct config *config = reset->config;
-    struct config_pair *pairs = memory_get((config->kafka_count + 1) * sizeof(*pairs));
-    static char name[] = "transaction.timeout.ms";
-
-    reset->own = *config;
-    pairs[0] = (struct config_pair){.name = name, .value = reset->timeout};
-    if (config->kafka_count > 0)
-        memcpy(pairs + 1, config->kafka, config->kafka_count * sizeof(*pairs));
-    reset->own.kafka = pairs;
-    reset->own.kafka_count++;
-}
-
-/* As the only member, from the look at the state to the commit. */
+/*
+ * As the only member, from the look at the state to the commit. What was committed is asked for
+ * when the transaction has begun: there is no answer while one of a run that was killed is open,
+ * and this is its end.
+ */
 static int change(struct reset *reset)
 {
     int code = sole_join(&reset->sole, reset->config, reset->partitions);
@@ -387,9 +366,14 @@ static int change(struct reset *reset)
         code = open_state(reset);
     if (code != EXIT_WELL)
         return code;
-    give_time(reset);
+    errand_time_set(&reset->time, reset->config, scan_left(&reset->scan));
     snprintf(reset->id, sizeof(reset->id), "%s.reset", reset->config->app_id);
-    if (!errand_begin(&reset->errand, &reset->own, reset->id) || !read_state(reset))
+    if (!errand_begin(&reset->errand, &reset->time.config, reset->id))
+        return EXIT_WORLD;
+    code = ask_committed(reset);
+    if (code != EXIT_WELL)
+        return code;
+    if (!read_state(reset))
         return EXIT_WORLD;
     for (int32_t p = 0; p < reset->partitions; p++)
         if (reset->plans[p].wanted && !put_control(reset, p))
@@ -397,6 +381,15 @@ static int change(struct reset *reset)
     if (!sole_serve(&reset->sole))
         return EXIT_FOUND;
     return put_offsets(reset) ? EXIT_WELL : EXIT_WORLD;
+}
+
+static int look_only(struct reset *reset)
+{
+    int code = open_state(reset);
+
+    if (code == EXIT_WELL)
+        code = ask_committed(reset);
+    return code == EXIT_WELL && !read_state(reset) ? EXIT_WORLD : code;
 }
 
 static void remove_snapshots(const struct reset *reset)
@@ -450,9 +443,7 @@ static int run(struct reset *reset)
     if (code == EXIT_WELL && !reset->options->dry_run)
         code = change(reset);
     else if (code == EXIT_WELL)
-        code = open_state(reset);
-    if (code == EXIT_WELL && reset->options->dry_run && !read_state(reset))
-        code = EXIT_WORLD;
+        code = look_only(reset);
     if (code == EXIT_WELL)
         tell(reset);
     if (code == EXIT_WELL && !reset->options->dry_run)
@@ -472,8 +463,7 @@ int reset(const struct config *config, const struct reset_options *options)
     scan_close(&reset.scan);
     if (reset.client != NULL)
         rd_kafka_destroy(reset.client);
-    if (reset.own.kafka != NULL)
-        free(reset.own.kafka);
+    errand_time_release(&reset.time);
     free(reset.plans);
     free(reset.state_topic);
     return code;

@@ -228,6 +228,15 @@ rd_kafka_message_t *scan_next(struct scan *scan)
     return NULL;
 }
 
+int64_t scan_left(const struct scan *scan)
+{
+    int64_t left = 0;
+
+    for (int32_t p = 0; p < scan->partitions; p++)
+        left += scan->ranges[p].end - scan->ranges[p].next;
+    return left;
+}
+
 /* Without closing it as a member of a group, which it never was: that could take long. */
 void scan_close(struct scan *scan)
 {

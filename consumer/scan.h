@@ -54,6 +54,9 @@ bool scan_begin(struct scan *scan);
  */
 rd_kafka_message_t *scan_next(struct scan *scan);
 
+/* Offsets that are left to read: at most so many records. */
+int64_t scan_left(const struct scan *scan);
+
 void scan_close(struct scan *scan);
 
 #endif
