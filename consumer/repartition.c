@@ -97,18 +97,31 @@ static bool is_empty(struct scan *scan)
     return false;
 }
 
+static int tell_counts(const struct side *side, const char *topic, int32_t partitions)
+{
+    log_error("partitions_differ",
+              "topic=%s partitions=%d input=%s input_partitions=%d hint=\"all inputs of an "
+              "application and its state have the same count: has one been changed?\"",
+              topic, partitions, side->config->input_topics.items[0], side->partitions);
+    return EXIT_USAGE;
+}
+
 /*
  * Has the old application read all of an input? Its offsets may end before markers, so what
  * counts is that no record comes after them.
  */
-static int look_drained(const struct config *config, const char *topic)
+static int look_drained(const struct side *from, const char *topic)
 {
+    const struct config *config = from->config;
     struct scan scan;
     bool good = scan_open(&scan, config, topic, SCAN_WHOLE) && scan_skip_committed(&scan);
     bool empty = good && is_empty(&scan);
+    int32_t partitions = scan.partitions;
 
     good = good && !scan.failed;
     scan_close(&scan);
+    if (good && partitions != from->partitions)
+        return tell_counts(from, topic, partitions);
     if (good && !empty)
         log_error("not_drained",
                   "topic=%s group=%s hint=\"let the old application read all of it, with no "
@@ -353,7 +366,7 @@ static int look(struct repartition *this)
     if (code == EXIT_WELL)
         code = count_partitions(this->from.config, &this->from.partitions);
     for (size_t i = 0; i < inputs->count && code == EXIT_WELL; i++)
-        code = look_drained(this->from.config, inputs->items[i]);
+        code = look_drained(&this->from, inputs->items[i]);
     if (code == EXIT_WELL && this->dry_run)
         code = count_partitions(this->to.config, &this->to.partitions);
     else if (code == EXIT_WELL)
@@ -363,15 +376,26 @@ static int look(struct repartition *this)
     return code == EXIT_WELL && !find_partitioner(this) ? EXIT_FOUND : code;
 }
 
+static int open_state(struct repartition *this)
+{
+    const struct side *from = &this->from;
+
+    if (!scan_open(&this->scan, from->config, from->state_topic, SCAN_WHOLE))
+        return EXIT_WORLD;
+    return this->scan.partitions == from->partitions
+               ? EXIT_WELL
+               : tell_counts(from, from->state_topic, this->scan.partitions);
+}
+
 static int copy(struct repartition *this)
 {
     struct control *controls =
         memory_get_clean((size_t)this->from.partitions * sizeof(*controls));
-    bool good = scan_open(&this->scan, this->from.config, this->from.state_topic, SCAN_WHOLE);
+    bool good;
 
     this->live_counts = memory_get_clean((size_t)this->to.partitions * sizeof(uint64_t));
     snprintf(this->id, sizeof(this->id), "%s.repartition", this->to.config->app_id);
-    good = good && (this->dry_run || errand_begin(&this->errand, this->to.config, this->id)) &&
+    good = (this->dry_run || errand_begin(&this->errand, this->to.config, this->id)) &&
            copy_records(this, controls);
     add_up(this, controls);
     free(controls);
@@ -393,6 +417,8 @@ static int run(struct repartition *this)
         code = sole_join(&this->from.sole, this->from.config, this->from.partitions);
     if (code == EXIT_WELL && !this->dry_run)
         code = sole_join(&this->to.sole, this->to.config, this->to.partitions);
+    if (code == EXIT_WELL)
+        code = open_state(this);
     if (code == EXIT_WELL)
         code = copy(this);
     if (code == EXIT_WELL)
