@@ -34,6 +34,7 @@ struct repartition {
     enum partitioner partitioner; /* AUTO until it is known */
     struct scan scan;             /* of the old state */
     struct errand errand;
+    struct errand_time time;
     char id[300];
     struct control control; /* the old ones' sum */
     struct intern live;     /* keys of messages that there are */
@@ -371,8 +372,6 @@ static int look(struct repartition *this)
         code = count_partitions(this->to.config, &this->to.partitions);
     else if (code == EXIT_WELL)
         code = prepare(this->to.config, &this->to.partitions);
-    if (code == EXIT_WELL && !this->dry_run)
-        code = look_new(&this->to);
     return code == EXIT_WELL && !find_partitioner(this) ? EXIT_FOUND : code;
 }
 
@@ -387,6 +386,19 @@ static int open_state(struct repartition *this)
                : tell_counts(from, from->state_topic, this->scan.partitions);
 }
 
+/*
+ * The transaction begins before the new state is looked at: what a run that was killed has left
+ * open there has then come to its end.
+ */
+static int begin(struct repartition *this)
+{
+    errand_time_set(&this->time, this->to.config, scan_left(&this->scan));
+    snprintf(this->id, sizeof(this->id), "%s.repartition", this->to.config->app_id);
+    if (!errand_begin(&this->errand, &this->time.config, this->id))
+        return EXIT_WORLD;
+    return look_new(&this->to);
+}
+
 static int copy(struct repartition *this)
 {
     struct control *controls =
@@ -394,9 +406,7 @@ static int copy(struct repartition *this)
     bool good;
 
     this->live_counts = memory_get_clean((size_t)this->to.partitions * sizeof(uint64_t));
-    snprintf(this->id, sizeof(this->id), "%s.repartition", this->to.config->app_id);
-    good = (this->dry_run || errand_begin(&this->errand, this->to.config, this->id)) &&
-           copy_records(this, controls);
+    good = copy_records(this, controls);
     add_up(this, controls);
     free(controls);
     return good && (this->dry_run || finish(this)) ? EXIT_WELL : EXIT_WORLD;
@@ -419,6 +429,8 @@ static int run(struct repartition *this)
         code = sole_join(&this->to.sole, this->to.config, this->to.partitions);
     if (code == EXIT_WELL)
         code = open_state(this);
+    if (code == EXIT_WELL && !this->dry_run)
+        code = begin(this);
     if (code == EXIT_WELL)
         code = copy(this);
     if (code == EXIT_WELL)
@@ -439,6 +451,7 @@ int repartition(const struct config *from, const struct config *to, bool dry_run
     intern_init(&this->live, hash_bytes, hash_seed());
     code = run(this);
     errand_end(&this->errand);
+    errand_time_release(&this->time);
     sole_leave(&this->from.sole);
     sole_leave(&this->to.sole);
     scan_close(&this->scan);
