@@ -169,14 +169,16 @@ static bool note_control(struct control *controls, const struct repartition *thi
 static void add_up(struct repartition *this, const struct control *controls)
 {
     struct control *sum = &this->control;
+    bool any = false;
 
-    sum->watermark_ms = TIME_NONE;
+    sum->watermark_ms = TIME_NONE; /* which is less than any, and where a task can be */
     for (int32_t p = 0; p < this->from.partitions; p++) {
         const struct control *one = &controls[p];
         if (one->transaction == 0)
             continue; /* nothing ever came there */
-        if (sum->watermark_ms == TIME_NONE || one->watermark_ms < sum->watermark_ms)
+        if (!any || one->watermark_ms < sum->watermark_ms)
             sum->watermark_ms = one->watermark_ms;
+        any = true;
         for (int i = 0; i < ARRIVAL_COUNT; i++)
             sum->arrivals[i] += one->arrivals[i];
         for (int i = 0; i < REASON_COUNT; i++)
