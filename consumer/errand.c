@@ -168,6 +168,14 @@ static bool fail_for_record(const struct errand *errand)
     return fail(errand, "produce", error, NOTHING_DONE);
 }
 
+/* What a broker says to who is no member any more, or of a generation that is over. */
+static bool is_of_generation(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+           error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+           error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+}
+
 bool errand_commit(struct errand *errand, const rd_kafka_topic_partition_list_t *offsets,
                    const rd_kafka_consumer_group_metadata_t *generation)
 {
@@ -179,6 +187,7 @@ bool errand_commit(struct errand *errand, const rd_kafka_topic_partition_list_t 
         error = rd_kafka_send_offsets_to_transaction(errand->producer, offsets, generation,
                                                      SLICE_MS);
     } while (is_resumable(error, start_ms, patience_ms(errand), &code));
+    errand->overtaken = is_of_generation(code);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return is_broken(errand) ? fail_for_record(errand)
                                  : fail(errand, "send_offsets_to_transaction", code, NOTHING_DONE);

@@ -18,7 +18,8 @@ struct errand {
     const struct config *config;
     const char *id;
     rd_kafka_t *producer;
-    bool open; /* a transaction that has begun, and of which no end is known */
+    bool open;      /* a transaction that has begun, and of which no end is known */
+    bool overtaken; /* the commit was refused for its generation: there is another member */
     atomic_int record_error; /* of the first record that failed */
     char failed_topic[256];  /* its topic, read when record_error is set */
 };

@@ -19,7 +19,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SERVE_EVERY = 1000 /* records */ };
+enum {
+    SERVE_EVERY = 1000, /* records */
+    ASK_MS = 5000,
+};
+
+static const char commit_mark[] = "1/repartition"; /* metadata of the offsets */
 
 struct side {
     const struct config *config;
@@ -131,15 +136,35 @@ static int look_drained(const struct side *from, const char *topic)
     return !good ? EXIT_WORLD : empty ? EXIT_WELL : EXIT_FOUND;
 }
 
+/* Does what the new group has committed come from here? No stage has gone on from it then. */
+static bool is_moved(const struct side *to, rd_kafka_t *reader)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    const rd_kafka_topic_partition_t *row =
+        rd_kafka_topic_partition_list_add(list, to->config->input_topics.items[0], 0);
+    bool moved = rd_kafka_committed(reader, list, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                 row->metadata_size == strlen(commit_mark) &&
+                 memcmp(row->metadata, commit_mark, row->metadata_size) == 0;
+
+    rd_kafka_topic_partition_list_destroy(list);
+    return moved;
+}
+
 static int look_new(const struct side *to)
 {
     struct scan scan;
     bool good = scan_open(&scan, to->config, to->state_topic, SCAN_WHOLE);
     bool empty = good && is_empty(&scan);
+    bool moved = good && !empty && is_moved(to, scan.reader);
 
     good = good && !scan.failed;
     scan_close(&scan);
-    if (good && !empty)
+    if (good && moved)
+        log_error("moved_already",
+                  "topic=%s hint=\"a run of this command has done it, and no stage has run since: "
+                  "start the new application\"",
+                  to->state_topic);
+    else if (good && !empty)
         log_error("state_not_empty",
                   "topic=%s hint=\"an application has run with this app.id: choose another\"",
                   to->state_topic);
@@ -288,7 +313,6 @@ static bool put_control(struct repartition *this, int32_t partition)
 /* The new inputs from their beginnings. */
 static rd_kafka_topic_partition_list_t *list_beginnings(const struct repartition *this)
 {
-    static const char number[] = "1/repartition";
     const struct config_list *inputs = &this->to.config->input_topics;
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new(this->to.partitions * (int)inputs->count);
@@ -300,8 +324,8 @@ static rd_kafka_topic_partition_list_t *list_beginnings(const struct repartition
             rd_kafka_topic_partition_t *row =
                 rd_kafka_topic_partition_list_add(list, inputs->items[i], p);
             row->offset = scan.ranges[p].low;
-            row->metadata = strdup(number); /* freed with the list */
-            row->metadata_size = sizeof(number) - 1;
+            row->metadata = strdup(commit_mark); /* freed with the list */
+            row->metadata_size = strlen(commit_mark);
         }
         scan_close(&scan);
     }
@@ -324,7 +348,7 @@ static bool finish(struct repartition *this)
 /* ---- which partitioner -------------------------------------------------------------------- */
 
 /* Where the configuration does not say it, the old state's keys may: they lie where it put them. */
-static bool find_partitioner(struct repartition *this)
+static int find_partitioner(struct repartition *this)
 {
     struct partitioning partitioning = {0};
     rd_kafka_message_t *message;
@@ -334,7 +358,7 @@ static bool find_partitioner(struct repartition *this)
 
     this->partitioner = (enum partitioner)this->to.config->partitioner;
     if (this->partitioner != PARTITIONER_AUTO)
-        return true;
+        return EXIT_WELL;
     good = scan_open(&scan, this->from.config, this->from.state_topic, SCAN_WHOLE) &&
            scan_begin(&scan);
     while (good && partitioning.samples < PARTITIONING_SAMPLES &&
@@ -352,7 +376,9 @@ static bool find_partitioner(struct repartition *this)
                   "keys=%u hint=\"what the state holds does not tell how keys are hashed: say it "
                   "in the new configuration (partitioner=murmur2 for Java's producers)\"",
                   partitioning.samples);
-    return good && this->partitioner != PARTITIONER_AUTO;
+    if (!good)
+        return EXIT_WORLD;
+    return this->partitioner == PARTITIONER_AUTO ? EXIT_FOUND : EXIT_WELL;
 }
 
 /* ---- the whole ---------------------------------------------------------------------------- */
@@ -374,7 +400,7 @@ static int look(struct repartition *this)
         code = count_partitions(this->to.config, &this->to.partitions);
     else if (code == EXIT_WELL)
         code = prepare(this->to.config, &this->to.partitions);
-    return code == EXIT_WELL && !find_partitioner(this) ? EXIT_FOUND : code;
+    return code == EXIT_WELL ? find_partitioner(this) : code;
 }
 
 static int open_state(struct repartition *this)
@@ -401,6 +427,12 @@ static int begin(struct repartition *this)
     return look_new(&this->to);
 }
 
+/* Not the world: somebody has come into one of the groups. */
+static bool is_found(const struct repartition *this)
+{
+    return this->from.sole.lost || this->to.sole.lost || this->errand.overtaken;
+}
+
 static int copy(struct repartition *this)
 {
     struct control *controls =
@@ -411,7 +443,8 @@ static int copy(struct repartition *this)
     good = copy_records(this, controls);
     add_up(this, controls);
     free(controls);
-    return good && (this->dry_run || finish(this)) ? EXIT_WELL : EXIT_WORLD;
+    good = good && (this->dry_run || finish(this));
+    return good ? EXIT_WELL : is_found(this) ? EXIT_FOUND : EXIT_WORLD;
 }
 
 static void tell(const struct repartition *this)

@@ -354,33 +354,32 @@ static bool put_offsets(struct reset *reset)
 }
 
 /*
- * As the only member, from the look at the state to the commit. What was committed is asked for
- * when the transaction has begun: there is no answer while one of a run that was killed is open,
- * and this is its end.
+ * From the begin to the commit. What was committed is asked for when the transaction has begun:
+ * there is no answer while one of a run that was killed is open, and this is its end.
  */
+static bool replace(struct reset *reset)
+{
+    errand_time_set(&reset->time, reset->config, scan_left(&reset->scan));
+    snprintf(reset->id, sizeof(reset->id), "%s.reset", reset->config->app_id);
+    if (!errand_begin(&reset->errand, &reset->time.config, reset->id) ||
+        ask_committed(reset) != EXIT_WELL || !read_state(reset))
+        return false;
+    for (int32_t p = 0; p < reset->partitions; p++)
+        if (reset->plans[p].wanted && !put_control(reset, p))
+            return false;
+    return sole_serve(&reset->sole) && put_offsets(reset);
+}
+
+/* As the only member, from the look at the state to the commit. */
 static int change(struct reset *reset)
 {
     int code = sole_join(&reset->sole, reset->config, reset->partitions);
 
     if (code == EXIT_WELL)
         code = open_state(reset);
-    if (code != EXIT_WELL)
+    if (code != EXIT_WELL || replace(reset))
         return code;
-    errand_time_set(&reset->time, reset->config, scan_left(&reset->scan));
-    snprintf(reset->id, sizeof(reset->id), "%s.reset", reset->config->app_id);
-    if (!errand_begin(&reset->errand, &reset->time.config, reset->id))
-        return EXIT_WORLD;
-    code = ask_committed(reset);
-    if (code != EXIT_WELL)
-        return code;
-    if (!read_state(reset))
-        return EXIT_WORLD;
-    for (int32_t p = 0; p < reset->partitions; p++)
-        if (reset->plans[p].wanted && !put_control(reset, p))
-            return EXIT_WORLD;
-    if (!sole_serve(&reset->sole))
-        return EXIT_FOUND;
-    return put_offsets(reset) ? EXIT_WELL : EXIT_WORLD;
+    return reset->sole.lost || reset->errand.overtaken ? EXIT_FOUND : EXIT_WORLD;
 }
 
 static int look_only(struct reset *reset)
