@@ -43,7 +43,10 @@ struct repartition {
     char id[300];
     struct control control; /* the old ones' sum */
     struct intern live;     /* keys of messages that there are */
-    uint64_t *live_counts;  /* of them, by new partition */
+    int32_t *homes;         /* by their refs: the old partition of each */
+    uint32_t home_room;
+    struct intern split;   /* partition and key of what is in another one, too, and not copied */
+    uint64_t *live_counts; /* of them, by new partition */
     uint64_t records;
 };
 
@@ -213,19 +216,80 @@ static void add_up(struct repartition *this, const struct control *controls)
     }
 }
 
-/* A set: each key that there is has one use, or none. */
-static void count_live(struct repartition *this, struct text key, int32_t partition, bool there)
+/* In a set each text has one use. Its ref; 0: it is not in the set. */
+static uint32_t look_up(struct intern *set, struct text text)
 {
-    size_t before = intern_count(&this->live);
-    uint32_t ref = intern_hold(&this->live, key).ref;
-    bool was = intern_count(&this->live) == before;
+    size_t before = intern_count(set);
+    uint32_t ref = intern_hold(set, text).ref;
+    bool was = intern_count(set) == before;
 
-    if (was || !there)
-        intern_drop(&this->live, ref); /* the use that was only a question */
-    if (was && !there)
+    intern_drop(set, ref); /* the use that was only a question */
+    return was ? ref : 0;
+}
+
+static void note_home(struct repartition *this, struct text key, int32_t home)
+{
+    uint32_t ref = intern_hold(&this->live, key).ref;
+
+    if (ref >= this->home_room) {
+        this->home_room = ref < 64 ? 128 : ref * 2;
+        this->homes = memory_resize(this->homes, this->home_room, sizeof(*this->homes));
+    }
+    this->homes[ref] = home;
+}
+
+static void count_live(struct repartition *this, const rd_kafka_message_t *message, struct text key,
+                       int32_t partition)
+{
+    uint32_t ref = look_up(&this->live, key);
+    bool there = message->payload != NULL;
+
+    if (there && ref == 0)
+        note_home(this, key, message->partition);
+    else if (!there && ref != 0)
         intern_drop(&this->live, ref);
-    if (was != there)
+    if (there != (ref != 0))
         this->live_counts[partition] += there ? 1 : UINT64_MAX;
+}
+
+/*
+ * A message can be in two old partitions, where one of its events went astray, and only one state
+ * of it can go to its new one. Whose home is another partition is left out, and noted while it is
+ * there: its tombstone would be the other one's end.
+ */
+static bool is_elsewhere(struct repartition *this, const rd_kafka_message_t *message,
+                         struct text key)
+{
+    uint32_t ref = look_up(&this->live, key);
+    struct buffer place = {0};
+    struct text text;
+
+    if (ref == 0 || this->homes[ref] == message->partition)
+        return false;
+    buffer_put(&place, &message->partition, sizeof(message->partition));
+    buffer_put(&place, key.bytes, key.size);
+    text = (struct text){.bytes = place.bytes, .size = (uint32_t)place.size};
+    ref = look_up(&this->split, text);
+    if (message->payload != NULL && ref == 0)
+        intern_hold(&this->split, text);
+    else if (message->payload == NULL && ref != 0)
+        intern_drop(&this->split, ref);
+    buffer_release(&place);
+    return true;
+}
+
+static int look_whole(const struct repartition *this)
+{
+    size_t split = intern_count(&this->split);
+
+    if (split == 0)
+        return EXIT_WELL;
+    log_error("messages_split",
+              "topic=%s messages=%zu hint=\"so many have a state in two partitions, by producers "
+              "that hash keys in different ways, and one would be lost: run the old application "
+              "with its partitioner set, until these are settled and forgotten\"",
+              this->from.state_topic, split);
+    return EXIT_FOUND;
 }
 
 static bool move(struct repartition *this, const rd_kafka_message_t *message, struct text id)
@@ -240,8 +304,10 @@ static bool move(struct repartition *this, const rd_kafka_message_t *message, st
         .value_size = message->len,
     };
 
+    if (is_elsewhere(this, message, key))
+        return true;
     this->records++;
-    count_live(this, key, record.partition, message->payload != NULL);
+    count_live(this, message, key, record.partition);
     return this->dry_run || errand_put(&this->errand, &record);
 }
 
@@ -427,10 +493,11 @@ static int begin(struct repartition *this)
     return look_new(&this->to);
 }
 
-/* Not the world: somebody has come into one of the groups. */
-static bool is_found(const struct repartition *this)
+/* Not the world's fault where somebody has come into one of the groups. */
+static int failure_of(const struct repartition *this)
 {
-    return this->from.sole.lost || this->to.sole.lost || this->errand.overtaken;
+    return this->from.sole.lost || this->to.sole.lost || this->errand.overtaken ? EXIT_FOUND
+                                                                                : EXIT_WORLD;
 }
 
 static int copy(struct repartition *this)
@@ -438,13 +505,16 @@ static int copy(struct repartition *this)
     struct control *controls =
         memory_get_clean((size_t)this->from.partitions * sizeof(*controls));
     bool good;
+    int code;
 
     this->live_counts = memory_get_clean((size_t)this->to.partitions * sizeof(uint64_t));
     good = copy_records(this, controls);
     add_up(this, controls);
     free(controls);
-    good = good && (this->dry_run || finish(this));
-    return good ? EXIT_WELL : is_found(this) ? EXIT_FOUND : EXIT_WORLD;
+    code = good ? look_whole(this) : failure_of(this);
+    if (code != EXIT_WELL || this->dry_run || finish(this))
+        return code;
+    return failure_of(this);
 }
 
 static void tell(const struct repartition *this)
@@ -484,6 +554,7 @@ int repartition(const struct config *from, const struct config *to, bool dry_run
     this->to.state_topic = topics_state_name(to);
     this->dry_run = dry_run;
     intern_init(&this->live, hash_bytes, hash_seed());
+    intern_init(&this->split, hash_bytes, hash_seed());
     code = run(this);
     errand_end(&this->errand);
     errand_time_release(&this->time);
@@ -491,6 +562,8 @@ int repartition(const struct config *from, const struct config *to, bool dry_run
     sole_leave(&this->to.sole);
     scan_close(&this->scan);
     intern_release(&this->live);
+    intern_release(&this->split);
+    free(this->homes);
     free(this->live_counts);
     free(this->from.state_topic);
     free(this->to.state_topic);
