@@ -165,9 +165,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->lives.seed = number(state, "seed", value);
         return 0;
     case KEY_RATE:
-        arguments->lives.per_second = strtod(value, NULL);
-        if (!(arguments->lives.per_second > 0))
-            argp_error(state, "--rate: \"%s\" is not a number above 0", value);
+        if (!pace_parse_rate(value, &arguments->lives.per_second))
+            argp_error(state, "--rate: \"%s\" is not a number of at least 0.00001", value);
         return 0;
     case KEY_BAD:
         arguments->lives.bad_per_mille = per_mille(state, "bad", value);
@@ -180,6 +179,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_LATE_BY:
         arguments->world.late_by_ms = parse_duration(state, "late-by", value);
+        if (arguments->world.late_by_ms == 0)
+            argp_error(state, "--late-by: late by nothing is not late (--late 0: none is)");
         return 0;
     case KEY_CHANNELS:
         arguments->channels = value;
@@ -190,7 +191,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_PACE:
         arguments->paced = true;
         if (!pace_parse(value, &arguments->pace))
-            argp_error(state, "--pace: \"%s\" is neither real nor a number above 0", value);
+            argp_error(state, "--pace: \"%s\" is neither real nor a number of at least 0.00001",
+                       value);
         return 0;
     case KEY_ENVELOPES:
         arguments->partitions = (long)number(state, "envelopes", value);

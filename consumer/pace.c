@@ -5,15 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool pace_parse(const char *text, struct pace *pace)
+#define LEAST_A_SECOND 1e-5 /* one in a day or so */
+
+bool pace_parse_rate(const char *text, double *per_second)
 {
     char *end;
 
+    *per_second = strtod(text, &end);
+    return end != text && *end == 0 && isfinite(*per_second) && *per_second >= LEAST_A_SECOND;
+}
+
+bool pace_parse(const char *text, struct pace *pace)
+{
     *pace = (struct pace){0};
     if (strcmp(text, "real") == 0)
         return true;
-    pace->per_second = strtod(text, &end);
-    return end != text && *end == 0 && isfinite(pace->per_second) && pace->per_second > 0;
+    return pace_parse_rate(text, &pace->per_second);
 }
 
 int64_t pace_wait_ms(struct pace *pace, int64_t now_ms, int64_t timestamp_ms)

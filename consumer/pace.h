@@ -16,7 +16,13 @@ struct pace {
     uint64_t taken;
 };
 
-/* "real", or a number of events a second above 0. */
+/*
+ * A number a second, and nothing behind it. Not so few that the time from one to the next, or to
+ * the ten-millionth, would not be a number of milliseconds any more.
+ */
+bool pace_parse_rate(const char *text, double *per_second);
+
+/* "real", or such a number of events. */
 bool pace_parse(const char *text, struct pace *pace);
 
 /*

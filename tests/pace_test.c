@@ -18,7 +18,7 @@ static void words_are_read(void **state)
     } cases[] = {
         {"real", true, 0}, {"5000", true, 5000}, {"0.5", true, 0.5}, {"0", false, 0},
         {"-3", false, 0},  {"inf", false, 0},    {"nan", false, 0},  {"", false, 0},
-        {"10x", false, 0}, {"Real", false, 0},
+        {"10x", false, 0}, {"Real", false, 0},   {"1e-300", false, 0},
     };
     struct pace pace;
 
