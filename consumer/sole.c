@@ -11,6 +11,7 @@ enum {
     ASK_MS = 5000,
     PATIENCE_MS = 60000, /* longer than a broker waits for members that do not come back */
     POLL_MS = 100,
+    PAUSE_MS = 200,
 };
 
 static int fail(const struct config *config, const char *operation, rd_kafka_resp_err_t error)
@@ -33,6 +34,33 @@ static int tell_alive(const struct config *config, int members, const char *host
     return EXIT_FOUND;
 }
 
+/*
+ * What is known of the group itself: a coordinator that has just come to it tells an error, and no
+ * members. One that nobody knows has none.
+ */
+static rd_kafka_resp_err_t error_of(const struct rd_kafka_group_list *list)
+{
+    for (int i = 0; i < list->group_cnt; i++)
+        if (list->groups[i].err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+            list->groups[i].err != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+            return list->groups[i].err;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* The list is the caller's where there is no error. */
+static rd_kafka_resp_err_t describe(rd_kafka_t *client, const struct config *config,
+                                    const struct rd_kafka_group_list **list)
+{
+    rd_kafka_resp_err_t error = rd_kafka_list_groups(client, config->app_id, list, ASK_MS);
+
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return error;
+    error = error_of(*list);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_group_list_destroy(*list);
+    return error;
+}
+
 /* Not by DescribeConsumerGroups, whose versions differ between the librdkafkas. */
 static int ask_group(const struct config *config, rd_kafka_t *client)
 {
@@ -41,19 +69,15 @@ static int ask_group(const struct config *config, rd_kafka_t *client)
     rd_kafka_resp_err_t error;
     int code = EXIT_WELL;
 
-    do {
-        error = rd_kafka_list_groups(client, config->app_id, &list, ASK_MS);
-    } while (error != RD_KAFKA_RESP_ERR_NO_ERROR && trouble_of(error) == NULL &&
-             clock_monotonic_ms() - start_ms < PATIENCE_MS);
+    while ((error = describe(client, config, &list)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
+           trouble_of(error) == NULL && clock_monotonic_ms() - start_ms < PATIENCE_MS)
+        clock_sleep_ms(PAUSE_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return fail(config, "DescribeGroups", error);
-    for (int i = 0; i < list->group_cnt && code == EXIT_WELL; i++) {
-        const struct rd_kafka_group_info *group = &list->groups[i];
-        if (trouble_of(group->err) != NULL)
-            code = fail(config, "DescribeGroups", group->err);
-        else if (group->member_cnt > 0)
-            code = tell_alive(config, group->member_cnt, group->members[0].client_host);
-    }
+    for (int i = 0; i < list->group_cnt && code == EXIT_WELL; i++)
+        if (list->groups[i].member_cnt > 0)
+            code = tell_alive(config, list->groups[i].member_cnt,
+                              list->groups[i].members[0].client_host);
     rd_kafka_group_list_destroy(list);
     return code;
 }

@@ -4,6 +4,9 @@
  * That nobody is in the group is asked first, for a member that is at work must not be disturbed.
  * But it is only an answer of just now. So the command joins, and commits under its generation:
  * where a stage starts meanwhile, the group has another generation, and the commit is refused.
+ *
+ * The question is that of classic groups: of one with group.protocol=consumer it finds no members.
+ * There only the join tells, which is given a share of the partitions then, and waits for the rest.
  */
 #ifndef UPSHOT_CONSUMER_SOLE_H
 #define UPSHOT_CONSUMER_SOLE_H
