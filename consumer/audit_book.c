@@ -337,6 +337,12 @@ static bool is_sure(const struct audit_book *book, const struct audit_judge *jud
     return !revision->after_cut && revision->due_ms <= sure_ms;
 }
 
+/* Had it been written, retention could have taken it. */
+static bool is_expired(const struct audit_judge *judge, const struct audit_revision *revision)
+{
+    return revision->settled_at_ms < judge->expired_before_ms;
+}
+
 static bool is_open(const struct audit_judge *judge, const struct audit_message *message)
 {
     return (message->marks & OPEN) != 0 || message->reopened_ms > judge->sure_ms;
@@ -446,7 +452,7 @@ static void miss(const struct audit_book *book, const struct audit_judge *judge,
         findings->waiting++;
         return;
     }
-    if (expected->settled_at_ms < judge->expired_before_ms) {
+    if (is_expired(judge, expected)) {
         findings->expired++;
         return;
     }
@@ -554,12 +560,16 @@ static void compare_what_if(const struct audit_book *book, const struct audit_ju
     int to = then == NULL ? OUTCOME_COUNT : then->outcome;
     struct audit_example example = example_of(book, message, judge->partition);
 
-    if (now == NULL && then != NULL && !is_sure(book, judge, then)) {
+    if (from == to) {
+        findings->agreed += from != OUTCOME_COUNT;
+        return;
+    }
+    if (then != NULL && !is_sure(book, judge, then)) {
         findings->waiting++;
         return;
     }
-    if (from == to) {
-        findings->agreed += from != OUTCOME_COUNT;
+    if (now == NULL && is_expired(judge, then)) {
+        findings->expired++;
         return;
     }
     example.offset = now == NULL ? -1 : now->offset;

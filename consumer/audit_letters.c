@@ -211,12 +211,12 @@ void audit_letters_judge(struct audit_letters *letters, size_t input,
         letter->known = true;
     if (!certain)
         return;
-    if (findings->what_if) {
+    if (letter == NULL && reason != REASON_NONE &&
+        rd_kafka_message_timestamp(record, &type) < letters->oldest_ms) {
+        findings->expired++;
+    } else if (findings->what_if) {
         if (is != reason)
             audit_change(&findings->letter_changes[is][reason], &example);
-    } else if (letter == NULL && reason != REASON_NONE &&
-               rd_kafka_message_timestamp(record, &type) < letters->oldest_ms) {
-        findings->expired++;
     } else if (letter == NULL && reason != REASON_NONE) {
         snprintf(example.detail, sizeof(example.detail), "%s", should);
         audit_fault(findings, AUDIT_LETTER_MISSING, &example);

@@ -20,7 +20,9 @@
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define HOUR 3600000LL
 
-enum { LINES_MAX = 8, LAST = 0, EVERY = 1 };
+enum { LINES_MAX = 8 };
+
+enum how { LAST, EVERY, WHAT_IF };
 
 enum kind { NOTHING, SEND, RECEIPT, SEND_BEHIND_CUT, EXPECTED, FOUND, ABORTED };
 
@@ -38,7 +40,7 @@ struct line {
 
 struct story {
     const char *why;
-    int every_revision;
+    enum how how;
     long long sure;
     struct line lines[LINES_MAX];
     const char *verdict;
@@ -242,6 +244,7 @@ static void put_verdict(const struct audit_findings *findings, char *out, size_t
         snprintf(out + size, room - size, ": %s",
                  findings->examples[AUDIT_DIFFERENT].rows[0].detail);
     }
+    put(out, room, "changed", audit_change_sum(findings));
     put(out, room, "agreed", findings->agreed);
     put(out, room, "waiting", findings->waiting);
     put(out, room, "open", findings->open);
@@ -258,12 +261,13 @@ static void judge(const struct story *story, const struct tables *tables, int64_
     struct audit_judge how = {
         .tables = tables,
         .partition = 3,
-        .every_revision = story->every_revision == EVERY,
+        .every_revision = story->how == EVERY,
         .sure_ms = story->sure,
         .expired_before_ms = expired ? INT64_MAX : TIME_NONE,
     };
     struct audit_book book;
 
+    findings->what_if = story->how == WHAT_IF;
     audit_book_init(&book, 1);
     book.begin_ms = begin_ms;
     book.outcomes_expired = expired;
@@ -344,6 +348,9 @@ static void what_retention_has_taken_is_no_fault(void **state)
          {{.kind = SEND}, {.kind = EXPECTED, 1, 3, "delivered", "DELIVRD"},
           {.kind = FOUND, 1, 1, "accepted", "SENT"}, {.kind = FOUND, 1, 3, "delivered", "DELIVRD"}},
          "gap 1 agreed 1"},
+        {"and it is nothing that another table has changed", WHAT_IF, 100,
+         {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "delivered", "DELIVRD"}},
+         "expired 1"},
     };
     struct tables tables = {0};
     char verdict[1024];
@@ -354,6 +361,47 @@ static void what_retention_has_taken_is_no_fault(void **state)
         judge(&taken[i], &tables, TIME_NONE, true, verdict, sizeof(verdict));
         if (strcmp(verdict, taken[i].verdict) != 0)
             fail_msg("%s: \"%s\", not \"%s\"", taken[i].why, verdict, taken[i].verdict);
+    }
+    tables_release(&tables);
+}
+
+/* --channels: what has been, and what another table would have made of it. */
+static void what_another_table_would_change_is_counted(void **state)
+{
+    static const struct story changes[] = {
+        {"another outcome", WHAT_IF, 100,
+         {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "delivered", "DELIVRD"},
+          {.kind = FOUND, 1, 1, "failed", "UNDELIV"}},
+         "changed 1"},
+        {"one that would be there", WHAT_IF, 100,
+         {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "delivered", "DELIVRD"}},
+         "changed 1"},
+        {"one that would not", WHAT_IF, 100,
+         {{.kind = SEND}, {.kind = FOUND, 1, 1, "failed", "UNDELIV"}},
+         "changed 1"},
+        {"none that need not have come yet", WHAT_IF, 99,
+         {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT", "deadline", 100}},
+         "waiting 1"},
+        {"nor where an earlier one has come", WHAT_IF, 99,
+         {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT"},
+          {.kind = EXPECTED, 1, 2, "failed", "UNDELIV", "deadline", 100},
+          {.kind = FOUND, 1, 1, "accepted", "SENT"}},
+         "waiting 1"},
+        {"until its time has come", WHAT_IF, 100,
+         {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT"},
+          {.kind = EXPECTED, 1, 2, "failed", "UNDELIV", "deadline", 100},
+          {.kind = FOUND, 1, 1, "accepted", "SENT"}},
+         "changed 1"},
+    };
+    struct tables tables = {0};
+    char verdict[1024];
+
+    (void)state;
+    load(&tables);
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        judge(&changes[i], &tables, TIME_NONE, false, verdict, sizeof(verdict));
+        if (strcmp(verdict, changes[i].verdict) != 0)
+            fail_msg("%s: \"%s\", not \"%s\"", changes[i].why, verdict, changes[i].verdict);
     }
     tables_release(&tables);
 }
@@ -389,6 +437,7 @@ int main(void)
         cmocka_unit_test(stories_end_as_they_are_told),
         cmocka_unit_test(who_began_before_the_range_is_told_apart),
         cmocka_unit_test(what_retention_has_taken_is_no_fault),
+        cmocka_unit_test(what_another_table_would_change_is_counted),
         cmocka_unit_test(what_is_no_outcome_is_not_taken_for_one),
     };
 
