@@ -74,6 +74,8 @@ static bool ask_group(struct audit *audit, int32_t partition, int64_t *offsets)
     for (size_t i = 0; i < audit->input_count; i++) {
         offsets[i] = list->elems[i].offset;
         any = any || offsets[i] >= 0;
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            error = list->elems[i].err;
     }
     rd_kafka_topic_partition_list_destroy(list);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
