@@ -214,6 +214,8 @@ static cJSON *json_tree(const struct audit_findings *findings, const struct audi
                             (double)(audit_fault_sum(findings) + audit_change_sum(findings)));
     cJSON_AddNumberToObject(root, "partitions", findings->partitions);
     cJSON_AddNumberToObject(root, "every_revision_in", findings->strict_partitions);
+    cJSON_AddNumberToObject(root, "partitions_without_offsets",
+                            findings->partitions_without_offsets);
     cJSON_AddNumberToObject(root, "records", (double)findings->records);
     cJSON_AddNumberToObject(root, "outcomes", (double)findings->outcomes);
     cJSON_AddNumberToObject(root, "dead_letters", (double)findings->letters);
