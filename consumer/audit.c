@@ -51,6 +51,7 @@ struct audit {
     int32_t partition;
     struct audit_letters letters;
     struct audit_book book;
+    bool beyond_now;    /* the inputs have ended, and time goes on */
     enum reason reason; /* what became of the record that was taken last */
     bool in_order;      /* one input, whose broker dates its records, never back */
     int64_t greatest_ms[INPUTS_MAX]; /* of records before the cut */
@@ -165,7 +166,10 @@ static void on_outcome(void *context, const struct lane *lane, const struct happ
                    &happening->effects, lane->partition, false);
     require(!audit->line.failed);
     require(outcome_facts_read(audit->line.bytes, audit->line.size, hash_bytes, &facts));
-    audit_book_expect(&audit->book, &facts, happening->record.state);
+    if (audit->beyond_now)
+        audit_book_pend(&audit->book, &facts);
+    else
+        audit_book_expect(&audit->book, &facts, happening->record.state);
 }
 
 static void on_dead_letter(void *context, const struct lane *lane, const struct incoming *incoming,
@@ -281,6 +285,9 @@ static void read_inputs(struct audit *audit)
             audit->options->progress(audit->findings->records, audit->total);
     }
     replay_fire(&audit->pump, &lane, audit->options->now_ms);
+    audit->beyond_now = true;
+    replay_fire(&audit->pump, &lane, INT64_MAX);
+    audit->beyond_now = false;
     topic_ranges_close(&audit->reader, audit->inputs, audit->input_count);
     lane_release(&lane);
 }

@@ -15,6 +15,7 @@ enum {
     SEND_REPEATED = 8,
     OPEN = 16,         /* a record behind the cut */
     BEGUN_BEFORE = 32, /* an outcome of it tells of a life before the range */
+    PENDING = 64,      /* another outcome falls due later than now */
 };
 
 struct audit_message {
@@ -219,6 +220,11 @@ void audit_book_expect(struct audit_book *book, const struct outcome_facts *fact
     revision->status = status;
     revision->due_ms = due_ms;
     revision->after_cut = (message->marks & OPEN) != 0;
+}
+
+void audit_book_pend(struct audit_book *book, const struct outcome_facts *facts)
+{
+    find(book, facts->channel, facts->message_id, true)->marks |= PENDING;
 }
 
 static struct audit_example example_of(const struct audit_book *book,
@@ -523,26 +529,60 @@ static bool is_expected_verdict(const struct audit_book *book, const struct audi
     return false;
 }
 
+/* In any order; where a deadline is still to come, what this order had before it need not be. */
+static bool is_last_sure(const struct audit_book *book, const struct audit_judge *judge,
+                         const struct audit_message *message,
+                         const struct audit_revision *expected)
+{
+    return (message->marks & PENDING) == 0 && is_sure(book, judge, expected);
+}
+
+static bool any_is_sure(const struct audit_book *book, const struct audit_judge *judge,
+                        const struct audit_message *message)
+{
+    for (uint32_t i = message->expected; i != 0; i = book->revisions[i].next)
+        if (is_sure(book, judge, &book->revisions[i]))
+            return true;
+    return false;
+}
+
+/*
+ * Nothing was found. Before the last verdict is due, that there is one already is true of this
+ * order only: a receipt that was taken before its send skips what the send alone would have come
+ * to. Once the last is due it must be there in any order.
+ */
+static void miss_last_verdict(const struct audit_book *book, const struct audit_judge *judge,
+                              const struct audit_message *message,
+                              const struct audit_revision *expected,
+                              struct audit_findings *findings)
+{
+    if (!is_last_sure(book, judge, message, expected) && any_is_sure(book, judge, message))
+        findings->undetermined++;
+    else
+        miss(book, judge, message, expected, findings);
+}
+
 static void compare_last_verdict(const struct audit_book *book, const struct audit_judge *judge,
                                  const struct audit_message *message,
                                  struct audit_findings *findings)
 {
     const struct audit_revision *expected = best_expected(book, message);
     const struct audit_revision *found = best_found(book, message);
+    bool sure = expected != NULL && is_last_sure(book, judge, message, expected);
 
     if (found == NULL && expected == NULL)
         return;
     if (found == NULL)
-        miss(book, judge, message, expected, findings);
+        miss_last_verdict(book, judge, message, expected, findings);
     else if (expected == NULL && (message->marks & IN_INPUTS) == 0)
         exceed(book, judge, message, found, findings);
     else if (expected == NULL)
         findings->undetermined++;
     else if (same_verdict(expected, found))
         compare_members(book, judge, message, expected, found, findings);
-    else if (!is_sure(book, judge, expected) && is_expected_verdict(book, message, found))
+    else if (!sure && is_expected_verdict(book, message, found))
         findings->waiting++;
-    else if (!is_sure(book, judge, expected) || lives_are_apart(book, judge, message))
+    else if (!sure || lives_are_apart(book, judge, message))
         findings->undetermined++;
     else
         compare_members(book, judge, message, expected, found, findings);
@@ -564,7 +604,7 @@ static void compare_what_if(const struct audit_book *book, const struct audit_ju
         findings->agreed += from != OUTCOME_COUNT;
         return;
     }
-    if (then != NULL && !is_sure(book, judge, then)) {
+    if (then != NULL && !is_last_sure(book, judge, message, then)) {
         findings->waiting++;
         return;
     }

@@ -21,8 +21,8 @@
  * be there. With every_revision (one input topic whose broker sets the timestamps, so that nobody
  * could see another order) each revision must be there, member by member. Else (DESIGN 3) the last
  * verdict must, and what follows from it whatever the order: facts that were reported once. Where
- * even that hangs on an order, a life that ended by retention between two events, the message is
- * undetermined. Revisions must be 1, 2, 3, ... in any case.
+ * even that hangs on an order, the message is undetermined: a life that ended by retention between
+ * two events, or an earlier verdict where the last one is not due yet. Revisions must be 1, 2, 3, ... in any case.
  *
  * Memory: about 100 bytes and the key for a message, 140 for an outcome; of one partition.
  */
@@ -64,6 +64,9 @@ void audit_book_event(struct audit_book *book, struct text channel, struct text 
 
 /* An outcome as a replay gives it; `status` is the state's index, or STATUS_NONE. */
 void audit_book_expect(struct audit_book *book, const struct outcome_facts *facts, uint8_t status);
+
+/* One that falls due later than now, if nothing else comes. */
+void audit_book_pend(struct audit_book *book, const struct outcome_facts *facts);
 
 /* An outcome of the topic, at this offset. */
 void audit_book_find(struct audit_book *book, const struct outcome_facts *facts, int32_t partition,

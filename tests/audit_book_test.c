@@ -24,7 +24,7 @@ enum { LINES_MAX = 8 };
 
 enum how { LAST, EVERY, WHAT_IF };
 
-enum kind { NOTHING, SEND, RECEIPT, SEND_BEHIND_CUT, EXPECTED, FOUND, ABORTED };
+enum kind { NOTHING, SEND, RECEIPT, SEND_BEHIND_CUT, EXPECTED, FOUND, ABORTED, PENDING };
 
 struct line {
     enum kind kind;
@@ -113,6 +113,24 @@ static const struct story stories[] = {
       {.kind = EXPECTED, 1, 2, "failed", "UNDELIV", "deadline", 100},
       {.kind = FOUND, 1, 1, "accepted", "SENT"}},
      "waiting 1"},
+    {"where it is not there either, another order may have given none so far", LAST, 99,
+     {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT", "deadline", 50},
+      {.kind = EXPECTED, 1, 2, "failed", "UNDELIV", "deadline", 100}},
+     "undetermined 1"},
+    {"nor where the last one is due later than now", LAST, 99,
+     {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT", "deadline", 50},
+      {.kind = PENDING, 1, 2, "failed", "UNDELIV", "deadline", 100}},
+     "undetermined 1"},
+    {"or one before it", LAST, 99,
+     {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "unresolved", "NEW", "deadline", 50},
+      {.kind = EXPECTED, 1, 2, "accepted", "SENT", "deadline", 70},
+      {.kind = PENDING, 1, 3, "failed", "UNDELIV", "deadline", 100},
+      {.kind = FOUND, 1, 1, "unresolved", "NEW", "deadline", 50}},
+     "waiting 1"},
+    {"but not where the order is known", EVERY, 99,
+     {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT", "deadline", 50},
+      {.kind = EXPECTED, 1, 2, "failed", "UNDELIV", "deadline", 100}},
+     "missing 1 waiting 1"},
     {"what was known at emission hangs on the order", LAST, 100,
      {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "delivered", "DELIVRD", NULL, 0, "\"timeline\":[]"},
       {.kind = FOUND, 1, 1, "delivered", "DELIVRD", NULL, 0, "\"timeline\":[1]"}},
@@ -217,6 +235,9 @@ static void tell(struct audit_book *book, const struct table *table, const struc
         break;
     case FOUND:
         audit_book_find(book, &facts, 3, offset, findings);
+        break;
+    case PENDING:
+        audit_book_pend(book, &facts);
         break;
     case ABORTED:
         audit_book_uncommitted(book, &facts, offset);
@@ -386,6 +407,10 @@ static void what_another_table_would_change_is_counted(void **state)
          {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT"},
           {.kind = EXPECTED, 1, 2, "failed", "UNDELIV", "deadline", 100},
           {.kind = FOUND, 1, 1, "accepted", "SENT"}},
+         "waiting 1"},
+        {"or where its time is later than now", WHAT_IF, 99,
+         {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT", "deadline", 50},
+          {.kind = PENDING, 1, 2, "failed", "UNDELIV", "deadline", 100}},
          "waiting 1"},
         {"until its time has come", WHAT_IF, 100,
          {{.kind = SEND}, {.kind = EXPECTED, 1, 1, "accepted", "SENT"},
