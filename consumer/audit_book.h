@@ -22,7 +22,8 @@
  * could see another order) each revision must be there, member by member. Else (DESIGN 3) the last
  * verdict must, and what follows from it whatever the order: facts that were reported once. Where
  * even that hangs on an order, the message is undetermined: a life that ended by retention between
- * two events, or an earlier verdict where the last one is not due yet. Revisions must be 1, 2, 3, ... in any case.
+ * two events, or an earlier verdict where the last one is not due yet. Revisions must be 1, 2, 3,
+ * ... in any case.
  *
  * Memory: about 100 bytes and the key for a message, 140 for an outcome; of one partition.
  */
