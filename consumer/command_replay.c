@@ -3,6 +3,7 @@
 #include "consumer/command.h"
 #include "consumer/options.h"
 #include "consumer/replay_files.h"
+#include "consumer/replay_progress.h"
 #include "consumer/replay_topics.h"
 #include "consumer/summary.h"
 #include "schemas/channel_file.h"
@@ -20,12 +21,22 @@ struct arguments {
     const char **paths;
     size_t path_count;
     const char *dead_letters;
-    struct replay_range range;
+    struct replay_topics_options topics;
     int64_t now_ms;
     bool has_now, to_end_of_time, json, quiet;
 };
 
-enum { KEY_DEAD_LETTERS = 1, KEY_END_OF_TIME, KEY_NOW, KEY_JSON, KEY_TOPICS, KEY_FROM, KEY_TO };
+enum {
+    KEY_DEAD_LETTERS = 1,
+    KEY_END_OF_TIME,
+    KEY_NOW,
+    KEY_JSON,
+    KEY_TOPICS,
+    KEY_FROM,
+    KEY_TO,
+    KEY_INTO,
+    KEY_PARALLEL,
+};
 
 static const struct argp_option options[] = {
     OPTIONS_OF_CONFIG,
@@ -43,6 +54,10 @@ static const struct argp_option options[] = {
      "beginning",
      2},
     {"to", KEY_TO, "WHERE", 0, "likewise, exclusive; default: the end as it is at the start", 2},
+    {"into", KEY_INTO, "DIR", 0,
+     "a file of outcomes and one of dead letters for each partition, renamed when all are whole",
+     2},
+    {"parallel", KEY_PARALLEL, "N", 0, "partitions side by side (with --into); the same bytes", 2},
     {0},
 };
 
@@ -54,6 +69,27 @@ static bool parse_time(const char *text, int64_t *ms)
         return true;
     *ms = strtoll(text, &end, 10);
     return end != text && *end == 0 && *ms >= 0 && *ms <= TIME_MAX_MS;
+}
+
+/* What only all of them can get wrong. */
+static void check_together(struct arguments *arguments, struct argp_state *state)
+{
+    struct replay_topics_options *topics = &arguments->topics;
+
+    if (topics->range.given && arguments->path_count > 0)
+        argp_error(state, "files or --topics, not both");
+    if (!topics->range.given &&
+        (topics->range.from.kind != POSITION_DEFAULT || topics->range.to.kind != POSITION_DEFAULT))
+        argp_error(state, "--from and --to go with --topics");
+    if (!topics->range.given && topics->into != NULL)
+        argp_error(state, "--into goes with --topics");
+    if (topics->into == NULL && topics->parallel > 1)
+        argp_error(state, "--parallel goes with --into: partitions side by side need files of "
+                          "their own");
+    if (topics->into != NULL && arguments->dead_letters != NULL)
+        argp_error(state, "--into has files of its own for dead letters");
+    if (!topics->range.given && arguments->path_count == 0 && isatty(STDIN_FILENO))
+        argp_error(state, "name a FILE, or - for standard input");
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -92,17 +128,25 @@ static error_t parse(int key, char *value, struct argp_state *state)
         struct buffer complaint = {0};
         if (!config_set(&arguments->config, "input.topics", value, &complaint))
             argp_error(state, "--topics: %.*s", (int)complaint.size, (const char *)complaint.bytes);
-        arguments->range.given = true;
+        arguments->topics.range.given = true;
         buffer_release(&complaint);
         return 0;
     }
     case KEY_FROM:
-        if (!replay_position_parse(value, clock_wall_ms(), &arguments->range.from))
+        if (!replay_position_parse(value, clock_wall_ms(), &arguments->topics.range.from))
             argp_error(state, "--from: \"%s\" is no offset, time or duration", value);
         return 0;
     case KEY_TO:
-        if (!replay_position_parse(value, clock_wall_ms(), &arguments->range.to))
+        if (!replay_position_parse(value, clock_wall_ms(), &arguments->topics.range.to))
             argp_error(state, "--to: \"%s\" is no offset, time or duration", value);
+        return 0;
+    case KEY_INTO:
+        arguments->topics.into = value;
+        return 0;
+    case KEY_PARALLEL:
+        arguments->topics.parallel = atoi(value);
+        if (arguments->topics.parallel < 1 || arguments->topics.parallel > REPLAY_PARALLEL_MAX)
+            argp_error(state, "--parallel: \"%s\" is not from 1 to %d", value, REPLAY_PARALLEL_MAX);
         return 0;
     case ARGP_KEY_ARG:
         for (size_t i = 0; i < arguments->path_count; i++)
@@ -115,57 +159,19 @@ static error_t parse(int key, char *value, struct argp_state *state)
             argp_error(state, "more than %d files", INPUTS_MAX);
         return 0;
     case ARGP_KEY_END:
-        if (arguments->range.given && arguments->path_count > 0)
-            argp_error(state, "files or --topics, not both");
-        if (!arguments->range.given && (arguments->range.from.kind != POSITION_DEFAULT ||
-                                        arguments->range.to.kind != POSITION_DEFAULT))
-            argp_error(state, "--from and --to go with --topics");
-        if (!arguments->range.given && arguments->path_count == 0 && isatty(STDIN_FILENO))
-            argp_error(state, "name a FILE, or - for standard input");
+        check_together(arguments, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-/* ---- progress --------------------------------------------------------------------------- */
-
-static int64_t started_ms, shown_ms;
-
-static void show_progress(uint64_t done, uint64_t total, uint64_t records)
-{
-    enum { WIDTH = 30 };
-    int64_t now_ms = clock_monotonic_ms();
-    double seconds = (double)(now_ms - started_ms) / 1000;
-    char bar[WIDTH + 1];
-    int filled;
-
-    if (now_ms - shown_ms < 100)
-        return;
-    shown_ms = now_ms;
-    if (total == 0) {
-        fprintf(stderr, "\r%llu events, %.0f a second \033[K", (unsigned long long)records,
-                (double)records / (seconds > 0 ? seconds : 1));
-        return;
-    }
-    filled = (int)((double)done / (double)total * WIDTH);
-    memset(bar, '.', WIDTH);
-    memset(bar, '#', (size_t)(filled > WIDTH ? WIDTH : filled));
-    bar[WIDTH] = 0;
-    fprintf(stderr, "\r[%s] %3.0f%%  %llu events, %.0f a second, %.0f s left \033[K", bar,
-            100 * (double)done / (double)total, (unsigned long long)records,
-            (double)records / (seconds > 0 ? seconds : 1),
-            done > 0 ? seconds * (double)(total - done) / (double)done : 0);
-}
-
 static void summarise(const struct arguments *arguments, const struct tables *tables,
                       const struct tally *tally, uint64_t live)
 {
     struct buffer out = {0};
-    double seconds = (double)(clock_monotonic_ms() - started_ms) / 1000;
+    double seconds = replay_progress_seconds();
 
-    if (isatty(STDERR_FILENO) && shown_ms != 0)
-        fprintf(stderr, "\r\033[K");
     tally_require_whole(tally);
     if (arguments->json) {
         summary_json(&out, tables, tally, live, seconds);
@@ -192,16 +198,17 @@ static int replay(struct arguments *arguments, const struct tables *tables, FILE
         .to_end_of_time = arguments->to_end_of_time,
         .outcomes = stdout,
         .dead_letters = dead_letters,
-        .progress = bar ? show_progress : NULL,
+        .progress = bar ? replay_progress_show : NULL,
     };
     struct tally tally = {0};
     uint64_t live = 0;
     int code;
 
-    started_ms = clock_monotonic_ms();
-    code = arguments->range.given
-               ? replay_topics(&how, &arguments->config, &arguments->range, &tally, &live)
+    replay_progress_begin();
+    code = arguments->topics.range.given
+               ? replay_topics(&how, &arguments->config, &arguments->topics, &tally, &live)
                : replay_files(&how, &tally, &live);
+    replay_progress_clear();
     if (fflush(stdout) != 0 && code == EXIT_WELL) {
         perror("upshot replay: stdout");
         code = EXIT_WORLD;
@@ -249,12 +256,14 @@ const struct argp argp_of_replay = {
            "receipts.jsonl\n"
            "  kcat -b kafka -C -J -e -t message.receipts | upshot replay -\n"
            "  upshot replay -X bootstrap.servers=kafka:9092 "
-           "--topics message.sends,message.receipts --from -36h\n\n" OPTIONS_HELP,
+           "--topics message.sends,message.receipts --from -36h\n"
+           "  upshot replay -F upshot.conf --topics message.sends,message.receipts --into july "
+           "--parallel 4 --from 2026-07-01T00:00:00Z --to 2026-08-01T00:00:00Z\n\n" OPTIONS_HELP,
 };
 
 int command_replay(int argc, char **argv)
 {
-    struct arguments arguments = {0};
+    struct arguments arguments = {.topics = {.parallel = 1}};
     struct buffer complaints = {0};
     struct tables tables = {0};
     FILE *dead_letters = NULL;

@@ -306,15 +306,18 @@ static size_t lowest_head(const struct replay *replay)
 
 static void report_progress(const struct replay *replay)
 {
-    uint64_t read = 0, total = 0;
+    struct replay_progress progress = {.records = replay->pump.tally.records,
+                                       .watermark_ms = TIME_NONE};
     bool known = true;
 
     for (size_t i = 0; i < replay->options->path_count; i++) {
-        read += replay->inputs[i].lines.bytes_read;
-        total += replay->inputs[i].lines.bytes_total;
+        progress.done += replay->inputs[i].lines.bytes_read;
+        progress.total += replay->inputs[i].lines.bytes_total;
         known = known && replay->inputs[i].lines.bytes_total > 0;
     }
-    replay->options->progress(read, known ? total : 0, replay->pump.tally.records);
+    if (!known)
+        progress.total = 0;
+    replay->options->progress(&progress);
 }
 
 static void pump_all(struct replay *replay)

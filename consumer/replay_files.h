@@ -14,6 +14,12 @@
 
 enum { REPLAY_PARTITIONS_MAX = 10000 };
 
+struct replay_progress {
+    uint64_t done, total; /* bytes of files, offsets of topics; total 0: not known */
+    uint64_t records;
+    int64_t watermark_ms; /* the least of the partitions in hand; TIME_NONE: not known */
+};
+
 struct replay_options {
     const struct tables *tables;
     const char *const *paths;
@@ -23,8 +29,8 @@ struct replay_options {
     bool to_end_of_time;
     FILE *outcomes;
     FILE *dead_letters; /* NULL: only counted */
-    /* Told now and then how far it is; bytes_total 0: not known. May be NULL. */
-    void (*progress)(uint64_t bytes_read, uint64_t bytes_total, uint64_t records);
+    /* Told now and then how far it is. May be NULL. */
+    void (*progress)(const struct replay_progress *progress);
 };
 
 /* Returns an exit code; *tally and *live are filled in any case. Complains on stderr. */

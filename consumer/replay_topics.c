@@ -1,38 +1,68 @@
 /*
  * replay_topics.c: the same pump, fed from a range of topics.
  *
- * Every partition is read on its own, from beginning to end, one after the other: that is the
- * order in which a task sees its records, so no clock is needed and memory holds one task. No
- * group is joined and nothing is committed.
+ * All bounds are found at the start. Then every partition is read on its own, from beginning to
+ * end: that is the order in which a task sees its records, so no clock is needed, and it does not
+ * matter which thread reads it, nor what the others do. Memory holds one task a thread. No group is
+ * joined.
  */
 #include "consumer/replay_topics.h"
 
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
+#include "consumer/replay_into.h"
 #include "consumer/replay_out.h"
+#include "consumer/summary.h"
 #include "statemachine/memory.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum { PROGRESS_EVERY = 16384 };
 
+/* What there is to read of one input's partition. */
+struct bounds {
+    int64_t begin, end;
+};
+
+struct hand;
+
 struct replay {
     const struct replay_options *options;
+    const struct replay_topics_options *topics;
     const struct config *config;
+    size_t input_count;
+    int32_t partitions;
+    struct bounds *bounds; /* of the inputs of partition 0, then those of 1 ... */
+    struct hand *hands;
+    int hand_count;
+    atomic_int next_partition; /* that no hand has taken yet */
+    atomic_bool failed;        /* one has: the others leave, too */
+    pthread_mutex_t showing;
+    uint64_t total;
+};
+
+/* One thread. */
+struct hand {
+    struct replay *replay;
+    pthread_t thread;
     struct topic_reader reader;
     struct pump pump;
-    size_t input_count;
     struct topic_range *ranges; /* of one partition, by input */
-    uint64_t done, total;       /* offsets, for the progress bar */
     struct replay_out out;
+    uint64_t live;
+    /* for whoever shows the progress */
+    _Atomic uint64_t done, records;
+    _Atomic int64_t watermark_ms; /* TIME_NONE: no partition in hand, or at its beginning */
 };
 
 static void on_outcome(void *context, const struct lane *lane, const struct happening *happening)
 {
-    struct replay *replay = context;
+    struct hand *hand = context;
 
-    replay_out_outcome(&replay->out, lane, happening);
+    replay_out_outcome(&hand->out, lane, happening);
 }
 
 static void copy_headers(const rd_kafka_message_t *message, struct envelope *letter)
@@ -55,7 +85,7 @@ static void copy_headers(const rd_kafka_message_t *message, struct envelope *let
 static void on_dead_letter(void *context, const struct lane *lane, const struct incoming *incoming,
                            enum reason reason, const char *detail)
 {
-    struct replay *replay = context;
+    struct hand *hand = context;
     const rd_kafka_message_t *message = incoming->origin;
     const char *topic = rd_kafka_topic_name(message->rkt);
     struct envelope letter = {
@@ -71,121 +101,279 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
     };
 
     copy_headers(message, &letter);
-    replay_out_dead_letter(&replay->out, &letter, reason, detail, message->len);
+    replay_out_dead_letter(&hand->out, &letter, reason, detail, message->len);
 }
 
 /* ---- the range -------------------------------------------------------------------------- */
 
-static bool find_range(struct replay *replay, const struct replay_range *wanted, int32_t partition,
-                       struct topic_range *range)
+static bool find_bounds(struct replay *replay, struct topic_reader *reader, const char *topic,
+                        int32_t partition, struct bounds *bounds)
 {
+    const struct replay_range *wanted = &replay->topics->range;
     int64_t low, high;
 
-    if (!topic_find_ends(&replay->reader, range->topic, partition, &low, &high))
+    if (!topic_find_ends(reader, topic, partition, &low, &high))
         return false;
-    range->next = low;
-    range->end = high;
-    return topic_find_offset(&replay->reader, range->topic, partition, &wanted->from, low, high,
-                             &range->next) &&
-           topic_find_offset(&replay->reader, range->topic, partition, &wanted->to, low, high,
-                             &range->end);
+    bounds->begin = low;
+    bounds->end = high;
+    if (!topic_find_offset(reader, topic, partition, &wanted->from, low, high, &bounds->begin) ||
+        !topic_find_offset(reader, topic, partition, &wanted->to, low, high, &bounds->end))
+        return false;
+    if (bounds->end < bounds->begin)
+        bounds->end = bounds->begin;
+    return true;
+}
+
+static struct bounds *bounds_of(const struct replay *replay, int32_t partition)
+{
+    return &replay->bounds[(size_t)partition * replay->input_count];
+}
+
+/* Asks for all that there is to read, and what it comes to. */
+static void find_all(struct replay *replay, struct topic_reader *reader)
+{
+    replay->partitions = topic_count_input_partitions(reader);
+    replay->bounds = memory_get_clean(((size_t)replay->partitions * replay->input_count + 1) *
+                                      sizeof(*replay->bounds));
+    for (int32_t p = 0; p < replay->partitions; p++)
+        for (size_t i = 0; i < replay->input_count; i++) {
+            struct bounds *bounds = &bounds_of(replay, p)[i];
+            if (!find_bounds(replay, reader, replay->config->input_topics.items[i], p, bounds))
+                return;
+            replay->total += (uint64_t)(bounds->end - bounds->begin);
+        }
+}
+
+/* ---- progress --------------------------------------------------------------------------- */
+
+/* Where another thread is showing it just now, that will do. */
+static void show_progress(struct replay *replay)
+{
+    struct replay_progress progress = {.total = replay->total, .watermark_ms = TIME_NONE};
+
+    if (replay->options->progress == NULL || pthread_mutex_trylock(&replay->showing) != 0)
+        return;
+    for (int i = 0; i < replay->hand_count; i++) {
+        struct hand *hand = &replay->hands[i];
+        int64_t watermark_ms = atomic_load(&hand->watermark_ms);
+        progress.done += atomic_load(&hand->done);
+        progress.records += atomic_load(&hand->records);
+        if (progress.watermark_ms == TIME_NONE ||
+            (watermark_ms != TIME_NONE && watermark_ms < progress.watermark_ms))
+            progress.watermark_ms = watermark_ms;
+    }
+    replay->options->progress(&progress);
+    pthread_mutex_unlock(&replay->showing);
+}
+
+static void tell_progress(struct hand *hand, const struct lane *lane, uint64_t done)
+{
+    atomic_store(&hand->done, done);
+    atomic_store(&hand->records, hand->pump.tally.records);
+    atomic_store(&hand->watermark_ms, lane->task.watermark.reached_ms);
+    show_progress(hand->replay);
 }
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-static void take(struct replay *replay, struct lane *lane, size_t input,
-                 rd_kafka_message_t *message, int64_t timestamp_ms)
+static void take(struct hand *hand, struct lane *lane, size_t input, rd_kafka_message_t *message,
+                 int64_t timestamp_ms)
 {
+    const struct replay_options *options = hand->replay->options;
     struct envelope_facts facts = {
         .key = message->key,
         .key_size = message->key_len,
         .timestamp_ms = timestamp_ms,
-        .topic = text_of(replay->ranges[input].topic),
+        .topic = text_of(hand->ranges[input].topic),
         .offset = message->offset,
     };
     struct event_buffer buffer;
     struct incoming incoming = {
         .input = input, .timestamp_ms = timestamp_ms, .origin = message, .detail = buffer.detail};
 
-    incoming.reason =
-        event_decode(replay->options->tables, message->payload, message->len,
-                     replay->options->event_max_bytes, &facts, &buffer, &incoming.event);
-    replay_take(&replay->pump, lane, &incoming);
+    incoming.reason = event_decode(options->tables, message->payload, message->len,
+                                   options->event_max_bytes, &facts, &buffer, &incoming.event);
+    replay_take(&hand->pump, lane, &incoming);
 }
 
-static void pump_partition(struct replay *replay, struct lane *lane)
+/* Nothing has gone wrong, here or elsewhere. */
+static bool is_well(const struct hand *hand)
 {
-    while (replay->reader.error == EXIT_WELL && replay->out.error == 0) {
+    return hand->reader.error == EXIT_WELL && hand->out.error == 0 &&
+           !atomic_load(&hand->replay->failed);
+}
+
+static void pump_partition(struct hand *hand, struct lane *lane)
+{
+    const struct replay *replay = hand->replay;
+    uint64_t done = atomic_load(&hand->done);
+
+    while (is_well(hand)) {
         int64_t timestamp_ms = 0, before;
-        size_t lowest = topic_ranges_lowest(&replay->reader, replay->ranges, replay->input_count,
+        size_t lowest = topic_ranges_lowest(&hand->reader, hand->ranges, replay->input_count,
                                             &lane->task.watermark, NULL, NULL, &timestamp_ms);
         rd_kafka_message_t *message;
-        replay_fire(&replay->pump, lane,
+        replay_fire(&hand->pump, lane,
                     watermark_target(&lane->task.watermark)); /* an input may have ended */
         if (lowest == replay->input_count)
             break;
-        before = replay->ranges[lowest].next;
-        message = topic_range_take(&replay->ranges[lowest]);
-        take(replay, lane, lowest, message, timestamp_ms);
-        replay->done += (uint64_t)(message->offset + 1 - before);
+        before = hand->ranges[lowest].next;
+        message = topic_range_take(&hand->ranges[lowest]);
+        take(hand, lane, lowest, message, timestamp_ms);
+        done += (uint64_t)(message->offset + 1 - before);
         rd_kafka_message_destroy(message);
-        if (replay->options->progress != NULL && replay->pump.tally.records % PROGRESS_EVERY == 0)
-            replay->options->progress(replay->done, replay->total, replay->pump.tally.records);
+        if (hand->pump.tally.records % PROGRESS_EVERY == 0)
+            tell_progress(hand, lane, done);
     }
-    if (replay->options->to_end_of_time && replay->reader.error == EXIT_WELL)
-        replay_fire(&replay->pump, lane, INT64_MAX);
+    if (replay->options->to_end_of_time && is_well(hand))
+        replay_fire(&hand->pump, lane, INT64_MAX);
+    tell_progress(hand, lane, done);
+    atomic_store(&hand->watermark_ms, TIME_NONE);
 }
 
-static void replay_partition(struct replay *replay, const struct replay_range *wanted,
-                             int32_t partition, uint64_t *live)
+static void replay_partition(struct hand *hand, int32_t partition)
 {
+    const struct replay *replay = hand->replay;
     struct lane lane;
 
     for (size_t i = 0; i < replay->input_count; i++) {
-        struct topic_range *range = &replay->ranges[i];
-        if (!find_range(replay, wanted, partition, range))
-            return;
-        replay->total += (uint64_t)(range->end > range->next ? range->end - range->next : 0);
+        hand->ranges[i].next = bounds_of(replay, partition)[i].begin;
+        hand->ranges[i].end = bounds_of(replay, partition)[i].end;
     }
     lane_init(&lane, partition, replay->options->tables, replay->input_count, hash_seed());
-    if (topic_ranges_open(&replay->reader, replay->ranges, replay->input_count, partition))
-        pump_partition(replay, &lane);
-    topic_ranges_close(&replay->reader, replay->ranges, replay->input_count);
+    if (topic_ranges_open(&hand->reader, hand->ranges, replay->input_count, partition))
+        pump_partition(hand, &lane);
+    topic_ranges_close(&hand->reader, hand->ranges, replay->input_count);
     lane_require_whole(&lane);
-    *live += store_measure(lane.task.store).records;
+    hand->live += store_measure(lane.task.store).records;
     lane_release(&lane);
 }
 
+/* ---- many hands ------------------------------------------------------------------------- */
+
+static void replay_into_files(struct hand *hand, int32_t partition)
+{
+    const char *into = hand->replay->topics->into;
+
+    if (replay_into_open(into, partition, &hand->out))
+        replay_partition(hand, partition);
+    if (!replay_into_close(into, partition, &hand->out, is_well(hand)) &&
+        hand->reader.error == EXIT_WELL)
+        hand->reader.error = EXIT_WORLD;
+}
+
+/* Partition after partition, until none is left. */
+static void *work(void *context)
+{
+    struct hand *hand = context;
+    struct replay *replay = hand->replay;
+
+    while (is_well(hand)) {
+        int32_t partition = atomic_fetch_add(&replay->next_partition, 1);
+        if (partition >= replay->partitions)
+            break;
+        if (replay->topics->into != NULL)
+            replay_into_files(hand, partition);
+        else
+            replay_partition(hand, partition);
+    }
+    if (hand->out.error != 0) {
+        fprintf(stderr, "upshot replay: cannot write: %s\n", strerror(hand->out.error));
+        hand->reader.error = EXIT_WORLD;
+    }
+    if (hand->reader.error != EXIT_WELL)
+        atomic_store(&replay->failed, true);
+    return NULL;
+}
+
+static void hand_init(struct hand *hand, struct replay *replay)
+{
+    const struct replay_options *options = replay->options;
+
+    hand->replay = replay;
+    hand->reader = (struct topic_reader){
+        .command = "replay", .config = replay->config, .client = kafka_restorer(replay->config)};
+    if (hand->reader.client == NULL)
+        hand->reader.error = EXIT_USAGE;
+    hand->pump.sink = (struct sink){on_outcome, on_dead_letter, hand};
+    hand->pump.latest_ms = options->latest_ms;
+    hand->out.outcomes = options->outcomes;
+    hand->out.dead_letters = options->dead_letters;
+    hand->ranges = memory_get_clean(replay->input_count * sizeof(*hand->ranges));
+    for (size_t i = 0; i < replay->input_count; i++)
+        hand->ranges[i].topic = replay->config->input_topics.items[i];
+    atomic_store(&hand->watermark_ms, TIME_NONE);
+}
+
+static void hand_release(struct hand *hand)
+{
+    free(hand->ranges);
+    if (hand->reader.client != NULL)
+        rd_kafka_destroy(hand->reader.client);
+    replay_out_release(&hand->out);
+}
+
+/* The first hand is the caller's thread. */
+static int work_all(struct replay *replay)
+{
+    int started = 1, code = EXIT_WELL;
+
+    while (started < replay->hand_count &&
+           pthread_create(&replay->hands[started].thread, NULL, work, &replay->hands[started]) == 0)
+        started++; /* those that there are do the work of those that there are not */
+    work(&replay->hands[0]);
+    for (int i = 1; i < started; i++)
+        pthread_join(replay->hands[i].thread, NULL);
+    for (int i = 0; i < started && code == EXIT_WELL; i++)
+        code = replay->hands[i].reader.error;
+    return code;
+}
+
+static int find_and_work(struct replay *replay)
+{
+    const char *into = replay->topics->into;
+    struct topic_reader *reader = &replay->hands[0].reader;
+    int code;
+
+    for (int i = 0; i < replay->hand_count; i++)
+        if (replay->hands[i].reader.error != EXIT_WELL)
+            return replay->hands[i].reader.error;
+    find_all(replay, reader);
+    if (reader->error != EXIT_WELL)
+        return reader->error;
+    code = into == NULL ? EXIT_WELL : replay_into_begin(into);
+    if (code == EXIT_WELL)
+        code = work_all(replay);
+    if (code == EXIT_WELL && into != NULL && !replay_into_finish(into, replay->partitions))
+        code = EXIT_WORLD;
+    return code;
+}
+
 int replay_topics(const struct replay_options *options, const struct config *config,
-                  const struct replay_range *range, struct tally *tally, uint64_t *live)
+                  const struct replay_topics_options *topics, struct tally *tally, uint64_t *live)
 {
     struct replay replay = {
         .options = options,
+        .topics = topics,
         .config = config,
         .input_count = config->input_topics.count,
-        .reader = {.command = "replay", .config = config, .client = kafka_restorer(config)},
-        .out = {.outcomes = options->outcomes, .dead_letters = options->dead_letters},
+        .hand_count = topics->parallel,
+        .showing = PTHREAD_MUTEX_INITIALIZER,
     };
-    int32_t partitions;
+    int code;
 
-    if (replay.reader.client == NULL)
-        return EXIT_USAGE;
-    replay.pump.sink = (struct sink){on_outcome, on_dead_letter, &replay};
-    replay.pump.latest_ms = options->latest_ms;
-    replay.ranges = memory_get_clean(replay.input_count * sizeof(*replay.ranges));
-    for (size_t i = 0; i < replay.input_count; i++)
-        replay.ranges[i].topic = config->input_topics.items[i];
-    partitions = topic_count_input_partitions(&replay.reader);
+    *tally = (struct tally){0};
     *live = 0;
-    for (int32_t p = 0; p < partitions && replay.reader.error == EXIT_WELL; p++)
-        replay_partition(&replay, range, p, live);
-    if (replay.out.error != 0) {
-        fprintf(stderr, "upshot replay: cannot write: %s\n", strerror(replay.out.error));
-        replay.reader.error = EXIT_WORLD;
+    replay.hands = memory_get_clean((size_t)replay.hand_count * sizeof(*replay.hands));
+    for (int i = 0; i < replay.hand_count; i++)
+        hand_init(&replay.hands[i], &replay);
+    code = find_and_work(&replay);
+    for (int i = 0; i < replay.hand_count; i++) {
+        tally_add(tally, &replay.hands[i].pump.tally);
+        *live += replay.hands[i].live;
+        hand_release(&replay.hands[i]);
     }
-    *tally = replay.pump.tally;
-    free(replay.ranges);
-    rd_kafka_destroy(replay.reader.client);
-    replay_out_release(&replay.out);
-    return replay.reader.error;
+    free(replay.hands);
+    free(replay.bounds);
+    return code;
 }

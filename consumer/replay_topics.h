@@ -8,11 +8,19 @@
 #include "consumer/replay_files.h"
 #include "consumer/topic_range.h"
 
+enum { REPLAY_PARALLEL_MAX = 64 };
+
+struct replay_topics_options {
+    struct replay_range range;
+    const char *into; /* a directory; NULL: to the streams of the other options */
+    int parallel;     /* partitions side by side, with `into`; a thread and a client for each */
+};
+
 /*
  * Reads config->input_topics read committed, merges each partition's inputs by timestamp, and
  * writes as replay_files() does; paths and path_count of the options are not used.
  */
 int replay_topics(const struct replay_options *options, const struct config *config,
-                  const struct replay_range *range, struct tally *tally, uint64_t *live);
+                  const struct replay_topics_options *topics, struct tally *tally, uint64_t *live);
 
 #endif
