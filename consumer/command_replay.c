@@ -1,6 +1,7 @@
 /* command_replay.c: upshot replay, files or a range of topics to outcomes on stdout. */
 #include "consumer/clock.h"
 #include "consumer/command.h"
+#include "consumer/hash.h"
 #include "consumer/options.h"
 #include "consumer/replay_files.h"
 #include "consumer/replay_progress.h"
@@ -8,6 +9,7 @@
 #include "consumer/summary.h"
 #include "schemas/channel_file.h"
 #include "schemas/instant.h"
+#include "schemas/outcome.h"
 #include "statemachine/memory.h"
 
 #include <argp.h>
@@ -16,6 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { NAME_SIZE = 100 };
+
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 struct arguments {
     struct config config;
     const char **paths;
@@ -23,6 +29,7 @@ struct arguments {
     const char *dead_letters;
     struct replay_topics_options topics;
     int64_t now_ms;
+    struct buffer words; /* options that decide what comes out, as they were given */
     bool has_now, to_end_of_time, json, quiet;
 };
 
@@ -36,6 +43,8 @@ enum {
     KEY_TO,
     KEY_INTO,
     KEY_PARALLEL,
+    KEY_TO_TOPIC,
+    KEY_NAME,
 };
 
 static const struct argp_option options[] = {
@@ -58,6 +67,10 @@ static const struct argp_option options[] = {
      "a file of outcomes and one of dead letters for each partition, renamed when all are whole",
      2},
     {"parallel", KEY_PARALLEL, "N", 0, "partitions side by side (with --into); the same bytes", 2},
+    {"to-topic", KEY_TO_TOPIC, "TOPIC", 0,
+     "outcomes into TOPIC, in transactions, each once, however often it is killed", 2},
+    {"name", KEY_NAME, "NAME", 0, "of the replay into TOPIC, by which it goes on when run again",
+     2},
     {0},
 };
 
@@ -69,6 +82,38 @@ static bool parse_time(const char *text, int64_t *ms)
         return true;
     *ms = strtoll(text, &end, 10);
     return end != text && *end == 0 && *ms >= 0 && *ms <= TIME_MAX_MS;
+}
+
+/* What a group may be called. */
+static void set_name(struct arguments *arguments, const char *value, struct argp_state *state)
+{
+    size_t size = strlen(value);
+
+    if (size == 0 || size > NAME_SIZE || strspn(value, NAME_CHARACTERS) != size)
+        argp_error(state, "--name: \"%s\" is not 1 to %d letters, digits, dots, _ and -", value,
+                   NAME_SIZE);
+    arguments->topics.name = value;
+}
+
+static void note(struct arguments *arguments, char key, const char *value)
+{
+    buffer_put_byte(&arguments->words, (uint8_t)key);
+    buffer_put(&arguments->words, value, strlen(value) + 1);
+}
+
+/* Of all that decides what comes out, but for the offsets that "now" and "the end" mean. */
+static uint64_t take_fingerprint(struct arguments *arguments, const struct tables *tables)
+{
+    struct buffer *words = &arguments->words;
+
+    buffer_put_string(words, OUTCOME_SCHEMA);
+    buffer_put_decimal(words, arguments->config.event_max_bytes);
+    buffer_put_byte(words, ' ');
+    buffer_put_decimal(words, arguments->has_now ? arguments->config.skew_max_ms : 0);
+    for (size_t i = 0; i < tables->count; i++)
+        buffer_put(words, &tables->rows[i]->digest, sizeof(tables->rows[i]->digest));
+    require(!words->failed);
+    return hash_bytes(words->bytes, words->size, 0);
 }
 
 /* What only all of them can get wrong. */
@@ -83,6 +128,12 @@ static void check_together(struct arguments *arguments, struct argp_state *state
         argp_error(state, "--from and --to go with --topics");
     if (!topics->range.given && topics->into != NULL)
         argp_error(state, "--into goes with --topics");
+    if (!topics->range.given && topics->to_topic != NULL)
+        argp_error(state, "--to-topic goes with --topics");
+    if ((topics->to_topic == NULL) != (topics->name == NULL))
+        argp_error(state, "--to-topic and --name go together");
+    if (topics->into != NULL && topics->to_topic != NULL)
+        argp_error(state, "--into or --to-topic, not both");
     if (topics->into == NULL && topics->parallel > 1)
         argp_error(state, "--parallel goes with --into: partitions side by side need files of "
                           "their own");
@@ -110,9 +161,11 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->dead_letters = value;
         return 0;
     case KEY_END_OF_TIME:
+        note(arguments, 'e', "");
         arguments->to_end_of_time = true;
         return 0;
     case KEY_NOW:
+        note(arguments, 'n', value);
         arguments->has_now = parse_time(value, &arguments->now_ms);
         if (!arguments->has_now)
             argp_error(state, "--now: \"%s\" is not a time (RFC 3339, or epoch milliseconds)",
@@ -126,6 +179,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case KEY_TOPICS: {
         struct buffer complaint = {0};
+        note(arguments, 'i', value);
         if (!config_set(&arguments->config, "input.topics", value, &complaint))
             argp_error(state, "--topics: %.*s", (int)complaint.size, (const char *)complaint.bytes);
         arguments->topics.range.given = true;
@@ -133,12 +187,20 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     }
     case KEY_FROM:
+        note(arguments, 'f', value);
         if (!replay_position_parse(value, clock_wall_ms(), &arguments->topics.range.from))
             argp_error(state, "--from: \"%s\" is no offset, time or duration", value);
         return 0;
     case KEY_TO:
+        note(arguments, 't', value);
         if (!replay_position_parse(value, clock_wall_ms(), &arguments->topics.range.to))
             argp_error(state, "--to: \"%s\" is no offset, time or duration", value);
+        return 0;
+    case KEY_TO_TOPIC:
+        arguments->topics.to_topic = value;
+        return 0;
+    case KEY_NAME:
+        set_name(arguments, value, state);
         return 0;
     case KEY_INTO:
         arguments->topics.into = value;
@@ -167,17 +229,17 @@ static error_t parse(int key, char *value, struct argp_state *state)
 }
 
 static void summarise(const struct arguments *arguments, const struct tables *tables,
-                      const struct tally *tally, uint64_t live)
+                      const struct tally *tally, const struct remains *remains)
 {
     struct buffer out = {0};
     double seconds = replay_progress_seconds();
 
     tally_require_whole(tally);
     if (arguments->json) {
-        summary_json(&out, tables, tally, live, seconds);
+        summary_json(&out, tables, tally, remains, seconds);
         buffer_put_byte(&out, '\n');
     } else if (!arguments->quiet) {
-        summary_text(&out, tables, tally, live, seconds);
+        summary_text(&out, tables, tally, remains, seconds);
     }
     if (out.size > 0)
         fwrite(out.bytes, 1, out.size, stderr);
@@ -201,20 +263,21 @@ static int replay(struct arguments *arguments, const struct tables *tables, FILE
         .progress = bar ? replay_progress_show : NULL,
     };
     struct tally tally = {0};
-    uint64_t live = 0;
+    struct remains remains = {0};
     int code;
 
+    arguments->topics.fingerprint = take_fingerprint(arguments, tables);
     replay_progress_begin();
     code = arguments->topics.range.given
-               ? replay_topics(&how, &arguments->config, &arguments->topics, &tally, &live)
-               : replay_files(&how, &tally, &live);
+               ? replay_topics(&how, &arguments->config, &arguments->topics, &tally, &remains)
+               : replay_files(&how, &tally, &remains);
     replay_progress_clear();
     if (fflush(stdout) != 0 && code == EXIT_WELL) {
         perror("upshot replay: stdout");
         code = EXIT_WORLD;
     }
     if (code == EXIT_WELL)
-        summarise(arguments, tables, &tally, live);
+        summarise(arguments, tables, &tally, &remains);
     return code;
 }
 
@@ -250,6 +313,17 @@ const struct argp argp_of_replay = {
     .doc = "Events in, outcomes out: one JSON event a line, or kcat -J envelopes. Several "
            "files are several inputs, merged by timestamp. The same input gives the same "
            "bytes, always.\v"
+           "A message whose send lies before the range is opened by a receipt, and its outcome "
+           "says \"send_seen\":false. The summary counts as `unsent` the lives that never saw "
+           "their send. Whether it lies before the range or never came, the range cannot tell; "
+           "where it begins with the topics' first records, none lies before.\n\n"
+           "--to-topic keeps, by the group APP.ID.replay.NAME, how many outcomes of each "
+           "partition are there, and which offsets it began with, in the transactions of the "
+           "outcomes. The same command again computes all from the beginning, within the same "
+           "offsets, and puts only what is not there: nothing, where it had ended. It refuses "
+           "topics that the stage reads or writes, and to go on when records of the range were "
+           "deleted. Kafka forgets a group after offsets.retention.minutes (7 days): a name that "
+           "is older begins anew, and puts all once more.\n\n"
            "Examples:\n"
            "  upshot replay events.jsonl | jq .outcome\n"
            "  upshot replay --to-end-of-time --dead-letters bad.jsonl sends.jsonl "
@@ -258,7 +332,9 @@ const struct argp argp_of_replay = {
            "  upshot replay -X bootstrap.servers=kafka:9092 "
            "--topics message.sends,message.receipts --from -36h\n"
            "  upshot replay -F upshot.conf --topics message.sends,message.receipts --into july "
-           "--parallel 4 --from 2026-07-01T00:00:00Z --to 2026-08-01T00:00:00Z\n\n" OPTIONS_HELP,
+           "--parallel 4 --from 2026-07-01T00:00:00Z --to 2026-08-01T00:00:00Z\n"
+           "  upshot replay -F upshot.conf --topics message.sends,message.receipts --from -36h "
+           "--to-topic message.outcomes.again --name table-7\n\n" OPTIONS_HELP,
 };
 
 int command_replay(int argc, char **argv)
@@ -294,6 +370,7 @@ int command_replay(int argc, char **argv)
     }
     tables_release(&tables);
     buffer_release(&complaints);
+    buffer_release(&arguments.words);
     config_release(&arguments.config);
     free(arguments.paths);
     return code;

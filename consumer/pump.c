@@ -45,6 +45,23 @@ uint64_t lane_accounted(const struct lane *lane)
     return sum;
 }
 
+static bool count_unsent(void *context, struct message_key key, const struct record *record)
+{
+    uint64_t *unsent = context;
+
+    (void)key;
+    *unsent += !record->send_seen;
+    return true;
+}
+
+uint64_t lane_unsent(const struct lane *lane)
+{
+    uint64_t unsent = 0;
+
+    store_walk(lane->task.store, count_unsent, &unsent);
+    return unsent;
+}
+
 void lane_require_whole(const struct lane *lane)
 {
     require(lane_accounted(lane) == lane->counts.records);
@@ -79,8 +96,10 @@ static void hand_out(struct pump *pump, struct lane *lane, const struct happenin
 {
     struct channel_tally *tally = &pump->tally.channels[happening->table->index];
 
-    if (happening->effects.forgets)
+    if (happening->effects.forgets) {
         tally->forgotten++;
+        tally->forgotten_unsent += !happening->record.send_seen;
+    }
     if (!happening->effects.emits)
         return;
     tally->outcomes[happening->record.emitted.outcome][happening->effects.settled_by]++;

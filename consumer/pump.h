@@ -14,7 +14,10 @@
 #include "statemachine/task.h"
 
 /* How long messages took to settle, in seconds: the bounds of a histogram's buckets. */
-#define SETTLE_BOUNDS_S {0.1, 0.5, 1, 5, 15, 60, 300, 1800, 3600, 21600, 86400, 259200}
+#define SETTLE_BOUNDS_S                                               \
+    {                                                                 \
+        0.1, 0.5, 1, 5, 15, 60, 300, 1800, 3600, 21600, 86400, 259200 \
+    }
 enum { SETTLE_BOUNDS = 12 };
 
 /* What a process or a task has seen; sums, so that they can be added and compared. */
@@ -26,6 +29,7 @@ struct tally {
         uint64_t outcomes[OUTCOME_COUNT][SETTLED_BY_COUNT];
         uint64_t corrections;
         uint64_t forgotten;
+        uint64_t forgotten_unsent;          /* of those: their send was never seen */
         uint64_t entered[STATUSES_MAX + 1]; /* moves into state s - 1; 0: opened without one */
         /* First outcomes: from the first record about a message to settled_at. Not cumulative. */
         uint64_t settled_within[SETTLE_BOUNDS + 1];
@@ -78,6 +82,9 @@ void lane_undo(struct lane *lane);
 
 /* Arrivals and dead letters: what the counts that the control record keeps add up to. */
 uint64_t lane_accounted(const struct lane *lane);
+
+/* Messages that it holds, and whose send it has not seen. */
+uint64_t lane_unsent(const struct lane *lane);
 
 /* Each of its records is in one class or a dead letter (promise 2), or the process stops. */
 void lane_require_whole(const struct lane *lane);

@@ -361,7 +361,7 @@ static bool read_well(const struct replay *replay)
     return well;
 }
 
-int replay_files(const struct replay_options *options, struct tally *tally, uint64_t *live)
+int replay_files(const struct replay_options *options, struct tally *tally, struct remains *remains)
 {
     struct replay replay = {
         .options = options,
@@ -376,12 +376,12 @@ int replay_files(const struct replay_options *options, struct tally *tally, uint
         replay.inputs[i].lines.fd = -1;
     replay.pump.sink = (struct sink){on_outcome, on_dead_letter, &replay};
     replay.pump.latest_ms = options->latest_ms;
-    *live = 0;
+    *remains = (struct remains){0};
     if (open_all(&replay)) {
         pump_all(&replay);
         for (size_t i = 0; i < replay.lane_count; i++) {
             lane_require_whole(replay.lanes[i]);
-            *live += store_measure(replay.lanes[i]->task.store).records;
+            remains_add(remains, replay.lanes[i]);
         }
         require(replay.out.error != 0 || replay.lines == replay.pump.tally.records);
         if (read_well(&replay) && replay.out.error == 0)

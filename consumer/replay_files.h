@@ -8,7 +8,7 @@
 #ifndef UPSHOT_CONSUMER_REPLAY_FILES_H
 #define UPSHOT_CONSUMER_REPLAY_FILES_H
 
-#include "consumer/pump.h"
+#include "consumer/summary.h"
 
 #include <stdio.h>
 
@@ -33,7 +33,8 @@ struct replay_options {
     void (*progress)(const struct replay_progress *progress);
 };
 
-/* Returns an exit code; *tally and *live are filled in any case. Complains on stderr. */
-int replay_files(const struct replay_options *options, struct tally *tally, uint64_t *live);
+/* Returns an exit code; *tally and *remains are filled in any case. Complains on stderr. */
+int replay_files(const struct replay_options *options, struct tally *tally,
+                 struct remains *remains);
 
 #endif

@@ -11,21 +11,19 @@
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
+#include "consumer/log.h"
 #include "consumer/replay_into.h"
 #include "consumer/replay_out.h"
+#include "consumer/replay_target.h"
 #include "consumer/summary.h"
 #include "statemachine/memory.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
-enum { PROGRESS_EVERY = 16384 };
-
-/* What there is to read of one input's partition. */
-struct bounds {
-    int64_t begin, end;
-};
+enum { PROGRESS_EVERY = 16384, SERVE_EVERY = 1024 /* records */ };
 
 struct hand;
 
@@ -35,7 +33,8 @@ struct replay {
     const struct config *config;
     size_t input_count;
     int32_t partitions;
-    struct bounds *bounds; /* of the inputs of partition 0, then those of 1 ... */
+    struct topic_bounds *bounds; /* of the inputs of partition 0, then those of 1 ... */
+    struct replay_target target; /* with to_topic */
     struct hand *hands;
     int hand_count;
     atomic_int next_partition; /* that no hand has taken yet */
@@ -52,7 +51,7 @@ struct hand {
     struct pump pump;
     struct topic_range *ranges; /* of one partition, by input */
     struct replay_out out;
-    uint64_t live;
+    struct remains remains;
     /* for whoever shows the progress */
     _Atomic uint64_t done, records;
     _Atomic int64_t watermark_ms; /* TIME_NONE: no partition in hand, or at its beginning */
@@ -62,7 +61,10 @@ static void on_outcome(void *context, const struct lane *lane, const struct happ
 {
     struct hand *hand = context;
 
-    replay_out_outcome(&hand->out, lane, happening);
+    if (hand->replay->topics->to_topic != NULL)
+        replay_target_put(&hand->replay->target, lane, happening);
+    else
+        replay_out_outcome(&hand->out, lane, happening);
 }
 
 static void copy_headers(const rd_kafka_message_t *message, struct envelope *letter)
@@ -107,7 +109,7 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
 /* ---- the range -------------------------------------------------------------------------- */
 
 static bool find_bounds(struct replay *replay, struct topic_reader *reader, const char *topic,
-                        int32_t partition, struct bounds *bounds)
+                        int32_t partition, struct topic_bounds *bounds)
 {
     const struct replay_range *wanted = &replay->topics->range;
     int64_t low, high;
@@ -124,24 +126,72 @@ static bool find_bounds(struct replay *replay, struct topic_reader *reader, cons
     return true;
 }
 
-static struct bounds *bounds_of(const struct replay *replay, int32_t partition)
+static struct topic_bounds *bounds_of(const struct replay *replay, int32_t partition)
 {
     return &replay->bounds[(size_t)partition * replay->input_count];
 }
 
-/* Asks for all that there is to read, and what it comes to. */
-static void find_all(struct replay *replay, struct topic_reader *reader)
+/* Asks for all that there is to read. */
+static bool find_all(struct replay *replay, struct topic_reader *reader)
 {
-    replay->partitions = topic_count_input_partitions(reader);
-    replay->bounds = memory_get_clean(((size_t)replay->partitions * replay->input_count + 1) *
-                                      sizeof(*replay->bounds));
     for (int32_t p = 0; p < replay->partitions; p++)
+        for (size_t i = 0; i < replay->input_count; i++)
+            if (!find_bounds(replay, reader, replay->config->input_topics.items[i], p,
+                             &bounds_of(replay, p)[i]))
+                return false;
+    return true;
+}
+
+/* As an earlier run has found it, and all of it must be there still. */
+static bool recall_all(struct replay *replay, struct topic_reader *reader)
+{
+    for (int32_t p = 0; p < replay->partitions; p++) {
+        struct topic_bounds *bounds = bounds_of(replay, p);
+        if (!replay_target_recall(&replay->target, p, bounds, replay->input_count))
+            return false;
         for (size_t i = 0; i < replay->input_count; i++) {
-            struct bounds *bounds = &bounds_of(replay, p)[i];
-            if (!find_bounds(replay, reader, replay->config->input_topics.items[i], p, bounds))
-                return;
-            replay->total += (uint64_t)(bounds->end - bounds->begin);
+            const char *topic = replay->config->input_topics.items[i];
+            int64_t low, high;
+            if (!topic_find_ends(reader, topic, p, &low, &high))
+                return false;
+            if (low > bounds[i].begin || high < bounds[i].end)
+                return topic_reader_fail(reader, topic, "cannot be replayed to its end",
+                                         "records of the range that it began with are gone");
         }
+    }
+    return true;
+}
+
+/* Bounds: of the plan of an earlier run, or found now, and then the plan of later ones. */
+static bool open_target(struct replay *replay, struct topic_reader *reader)
+{
+    const struct replay_topics_options *topics = replay->topics;
+    struct replay_target *target = &replay->target;
+
+    if (!replay_target_open(target, replay->config, topics->to_topic, topics->name,
+                            topics->fingerprint, replay->partitions))
+        return false;
+    if (target->planned)
+        return recall_all(replay, reader);
+    return find_all(replay, reader) &&
+           replay_target_plan(target, replay->bounds, replay->input_count);
+}
+
+static int find_range(struct replay *replay, struct topic_reader *reader)
+{
+    size_t count;
+
+    replay->partitions = topic_count_input_partitions(reader);
+    if (reader->error != EXIT_WELL)
+        return reader->error;
+    count = (size_t)replay->partitions * replay->input_count;
+    replay->bounds = memory_get_clean(count * sizeof(*replay->bounds));
+    if (!(replay->topics->to_topic != NULL ? open_target(replay, reader)
+                                           : find_all(replay, reader)))
+        return reader->error != EXIT_WELL ? reader->error : replay->target.error;
+    for (size_t i = 0; i < count; i++)
+        replay->total += (uint64_t)(replay->bounds[i].end - replay->bounds[i].begin);
+    return EXIT_WELL;
 }
 
 /* ---- progress --------------------------------------------------------------------------- */
@@ -199,8 +249,10 @@ static void take(struct hand *hand, struct lane *lane, size_t input, rd_kafka_me
 /* Nothing has gone wrong, here or elsewhere. */
 static bool is_well(const struct hand *hand)
 {
+    const struct replay *replay = hand->replay;
+
     return hand->reader.error == EXIT_WELL && hand->out.error == 0 &&
-           !atomic_load(&hand->replay->failed);
+           replay->target.error == EXIT_WELL && !atomic_load(&replay->failed);
 }
 
 static void pump_partition(struct hand *hand, struct lane *lane)
@@ -222,6 +274,8 @@ static void pump_partition(struct hand *hand, struct lane *lane)
         take(hand, lane, lowest, message, timestamp_ms);
         done += (uint64_t)(message->offset + 1 - before);
         rd_kafka_message_destroy(message);
+        if (replay->topics->to_topic != NULL && hand->pump.tally.records % SERVE_EVERY == 0)
+            replay_target_serve(&hand->replay->target);
         if (hand->pump.tally.records % PROGRESS_EVERY == 0)
             tell_progress(hand, lane, done);
     }
@@ -245,7 +299,7 @@ static void replay_partition(struct hand *hand, int32_t partition)
         pump_partition(hand, &lane);
     topic_ranges_close(&hand->reader, hand->ranges, replay->input_count);
     lane_require_whole(&lane);
-    hand->live += store_measure(lane.task.store).records;
+    remains_add(&hand->remains, &lane);
     lane_release(&lane);
 }
 
@@ -329,6 +383,16 @@ static int work_all(struct replay *replay)
     return code;
 }
 
+static int finish_target(struct replay *replay)
+{
+    struct replay_target *target = &replay->target;
+
+    if (target->error == EXIT_WELL && replay_target_finish(target))
+        log_info("replayed", "topic=%s name=%s outcomes=%" PRIu64 " there_already=%" PRIu64,
+                 target->topic, replay->topics->name, target->landed, target->found);
+    return target->error;
+}
+
 static int find_and_work(struct replay *replay)
 {
     const char *into = replay->topics->into;
@@ -338,19 +402,21 @@ static int find_and_work(struct replay *replay)
     for (int i = 0; i < replay->hand_count; i++)
         if (replay->hands[i].reader.error != EXIT_WELL)
             return replay->hands[i].reader.error;
-    find_all(replay, reader);
-    if (reader->error != EXIT_WELL)
-        return reader->error;
-    code = into == NULL ? EXIT_WELL : replay_into_begin(into);
+    code = find_range(replay, reader);
+    if (code == EXIT_WELL && into != NULL)
+        code = replay_into_begin(into);
     if (code == EXIT_WELL)
         code = work_all(replay);
     if (code == EXIT_WELL && into != NULL && !replay_into_finish(into, replay->partitions))
         code = EXIT_WORLD;
+    if (code == EXIT_WELL && replay->topics->to_topic != NULL)
+        code = finish_target(replay);
     return code;
 }
 
 int replay_topics(const struct replay_options *options, const struct config *config,
-                  const struct replay_topics_options *topics, struct tally *tally, uint64_t *live)
+                  const struct replay_topics_options *topics, struct tally *tally,
+                  struct remains *remains)
 {
     struct replay replay = {
         .options = options,
@@ -363,16 +429,19 @@ int replay_topics(const struct replay_options *options, const struct config *con
     int code;
 
     *tally = (struct tally){0};
-    *live = 0;
+    *remains = (struct remains){0};
     replay.hands = memory_get_clean((size_t)replay.hand_count * sizeof(*replay.hands));
     for (int i = 0; i < replay.hand_count; i++)
         hand_init(&replay.hands[i], &replay);
     code = find_and_work(&replay);
     for (int i = 0; i < replay.hand_count; i++) {
         tally_add(tally, &replay.hands[i].pump.tally);
-        *live += replay.hands[i].live;
+        remains->live += replay.hands[i].remains.live;
+        remains->unsent += replay.hands[i].remains.unsent;
         hand_release(&replay.hands[i]);
     }
+    if (topics->to_topic != NULL)
+        replay_target_close(&replay.target);
     free(replay.hands);
     free(replay.bounds);
     return code;

@@ -12,8 +12,11 @@ enum { REPLAY_PARALLEL_MAX = 64 };
 
 struct replay_topics_options {
     struct replay_range range;
-    const char *into; /* a directory; NULL: to the streams of the other options */
-    int parallel;     /* partitions side by side, with `into`; a thread and a client for each */
+    const char *into;     /* a directory, or */
+    const char *to_topic; /* a topic, or, both NULL, the streams of the other options */
+    const char *name;     /* with to_topic: that it goes on by */
+    uint64_t fingerprint; /* likewise: of all that decides what comes out, but for the offsets */
+    int parallel;         /* partitions side by side, with `into`; a thread and a client for each */
 };
 
 /*
@@ -21,6 +24,7 @@ struct replay_topics_options {
  * writes as replay_files() does; paths and path_count of the options are not used.
  */
 int replay_topics(const struct replay_options *options, const struct config *config,
-                  const struct replay_topics_options *topics, struct tally *tally, uint64_t *live);
+                  const struct replay_topics_options *topics, struct tally *tally,
+                  struct remains *remains);
 
 #endif

@@ -94,21 +94,28 @@ static rd_kafka_topic_partition_list_t *list_all(const struct scan *scan)
     return list;
 }
 
-/* What the reader's group has committed, the caller's; NULL where that was not told. */
-static rd_kafka_topic_partition_list_t *ask_committed(struct scan *scan)
+rd_kafka_resp_err_t scan_ask_committed(rd_kafka_t *reader, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_topic_partition_list_t *list = list_all(scan);
     int64_t start_ms = clock_monotonic_ms();
     rd_kafka_resp_err_t error;
 
     do { /* _TIMED_OUT: a transaction with these offsets is still open; it will end */
-        error = rd_kafka_committed(scan->reader, list, ASK_MS);
+        error = rd_kafka_committed(reader, list, ASK_MS);
         for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
             error = list->elems[i].err;
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
             clock_sleep_ms(PAUSE_MS);
     } while (error != RD_KAFKA_RESP_ERR_NO_ERROR && trouble_of(error) == NULL &&
              clock_monotonic_ms() - start_ms < PATIENCE_MS);
+    return error;
+}
+
+/* What the reader's group has committed, the caller's; NULL where that was not told. */
+static rd_kafka_topic_partition_list_t *ask_committed(struct scan *scan)
+{
+    rd_kafka_topic_partition_list_t *list = list_all(scan);
+    rd_kafka_resp_err_t error = scan_ask_committed(scan->reader, list);
+
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
         return list;
     rd_kafka_topic_partition_list_destroy(list);

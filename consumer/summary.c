@@ -46,6 +46,15 @@ uint64_t tally_forgotten(const struct tally *tally)
     return sum;
 }
 
+uint64_t tally_forgotten_unsent(const struct tally *tally)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < CHANNELS_MAX; i++)
+        sum += tally->channels[i].forgotten_unsent;
+    return sum;
+}
+
 uint64_t channel_outcomes(const struct channel_tally *tally, enum outcome outcome)
 {
     uint64_t sum = 0;
@@ -108,8 +117,20 @@ static double per_second(const struct tally *tally, double seconds)
     return seconds > 0 ? (double)tally->records / seconds : 0;
 }
 
+void remains_add(struct remains *remains, const struct lane *lane)
+{
+    remains->live += store_measure(lane->task.store).records;
+    remains->unsent += lane_unsent(lane);
+}
+
+/* Lives that never saw their send, forgotten by now or not. */
+static uint64_t unsent(const struct tally *tally, const struct remains *remains)
+{
+    return tally_forgotten_unsent(tally) + remains->unsent;
+}
+
 void summary_json(struct buffer *out, const struct tables *tables, const struct tally *tally,
-                  uint64_t live, double seconds)
+                  const struct remains *remains, double seconds)
 {
     uint64_t arrivals[ARRIVAL_COUNT];
     bool first = true;
@@ -136,13 +157,15 @@ void summary_json(struct buffer *out, const struct tables *tables, const struct 
         }
         put(out, "}");
     }
-    put(out, "},\"corrections\":%llu,\"forgotten\":%llu,\"live\":%llu}",
+    put(out,
+        "},\"corrections\":%llu,\"forgotten\":%llu,\"live\":%llu,"
+        "\"unsent\":%llu}",
         (unsigned long long)tally_corrections(tally), (unsigned long long)tally_forgotten(tally),
-        (unsigned long long)live);
+        (unsigned long long)remains->live, (unsigned long long)unsent(tally, remains));
 }
 
 void summary_text(struct buffer *out, const struct tables *tables, const struct tally *tally,
-                  uint64_t live, double seconds)
+                  const struct remains *remains, double seconds)
 {
     put(out, "%llu events in %.2f s (%.0f a second)\n", (unsigned long long)tally->records, seconds,
         per_second(tally, seconds));
@@ -168,7 +191,10 @@ void summary_text(struct buffer *out, const struct tables *tables, const struct 
     }
     put(out, "  outcomes     %llu, of which %llu corrections; %llu messages wait or are kept\n",
         (unsigned long long)tally_outcomes(tally), (unsigned long long)tally_corrections(tally),
-        (unsigned long long)live);
+        (unsigned long long)remains->live);
+    if (unsent(tally, remains) > 0)
+        put(out, "  unsent       %llu lives without their send: it lies before, or never came\n",
+            (unsigned long long)unsent(tally, remains));
     put(out, "  dead letters %llu", (unsigned long long)tally_dead_letters(tally));
     for (int i = 0; i < REASON_COUNT; i++)
         if (tally->dead_letters[i] > 0)

@@ -26,6 +26,11 @@ struct replay_range {
 /* An offset, a time, or a duration back from now ("-36h"). */
 bool replay_position_parse(const char *text, int64_t now_ms, struct replay_position *position);
 
+/* What there is to read of a partition: offsets, the end not among them. */
+struct topic_bounds {
+    int64_t begin, end;
+};
+
 struct topic_reader {
     const char *command; /* first word of every complaint */
     const struct config *config;

@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *paths[] = {path};
     size_t outcomes_size, letters_size;
     struct tally tally;
-    uint64_t live;
+    struct remains remains;
     int fd = memfd_create("input", MFD_CLOEXEC);
     struct replay_options options = {
         .tables = &tables,
@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(fd >= 0 && options.outcomes != NULL && options.dead_letters != NULL);
     require(write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    require(replay_files(&options, &tally, &live) == 0);
+    require(replay_files(&options, &tally, &remains) == 0);
     require(fclose(options.outcomes) == 0 && fclose(options.dead_letters) == 0);
     close(fd);
 
