@@ -1,4 +1,4 @@
-/* command_replay.c: upshot replay, files or a range of topics to outcomes on stdout. */
+/* command_replay.c: upshot replay, files or a range of topics to outcomes, wherever these go. */
 #include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/hash.h"
