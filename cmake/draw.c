@@ -8,6 +8,7 @@
 #include "consumer/drawing.h"
 #include "schemas/channel_file.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,8 +54,8 @@ int main(int argc, char **argv)
     drawn = put_arrays(file, &tables);
     fprintf(file, "const struct builtin_drawing builtin_drawings[] = {\n");
     for (size_t i = 0; i < drawn; i++)
-        fprintf(file, "    {\"%s\", drawing_%zu, sizeof(drawing_%zu)},\n", tables.rows[i]->channel,
-                i, i);
+        fprintf(file, "    {\"%s\", 0x%016" PRIx64 ", drawing_%zu, sizeof(drawing_%zu)},\n",
+                tables.rows[i]->channel, tables.rows[i]->digest, i, i);
     fprintf(file, "    {0},\n};\n\nconst size_t builtin_drawing_count = %zu;\n", drawn);
     tables_release(&tables);
     return fclose(file) == 0 ? 0 : 1;

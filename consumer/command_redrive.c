@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 3, NAME_SIZE = 100 };
+enum { MOST = 3 };
 
 struct arguments {
     struct config config;
     struct redrive_options redrive;
     struct buffer filters; /* as they were given: what the redrive is called where it has no name */
-    char name[NAME_SIZE + 1];
+    char name[OPTIONS_NAME_MAX + 1];
 };
 
 enum { KEY_REASON = 1, KEY_FROM, KEY_TO, KEY_SOURCE, KEY_MOST, KEY_TIMESTAMP, KEY_NAME, KEY_DRY };
@@ -80,8 +80,7 @@ static int64_t time_of(const char *name, const char *value, struct argp_state *s
 {
     struct replay_position position;
 
-    if (!replay_position_parse(value, clock_wall_ms(), &position) ||
-        position.kind != POSITION_TIME)
+    if (!replay_position_parse(value, clock_wall_ms(), &position) || position.kind != POSITION_TIME)
         argp_error(state, "--%s: \"%s\" is no time or duration", name, value);
     return position.value;
 }
@@ -94,18 +93,6 @@ static void set_most(struct arguments *arguments, const char *value, struct argp
     if (end == value || *end != 0 || most < 1 || most > 1000)
         argp_error(state, "--most: \"%s\" is not a whole number from 1 to 1000", value);
     arguments->redrive.most = (uint32_t)most;
-}
-
-/* What a group may be called. */
-static void set_name(struct arguments *arguments, const char *value, struct argp_state *state)
-{
-    size_t size = strlen(value);
-
-    if (size == 0 || size > NAME_SIZE ||
-        strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != size)
-        argp_error(state, "--name: \"%s\" is not 1 to %d letters, digits, dots, _ and -", value,
-                   NAME_SIZE);
-    snprintf(arguments->name, sizeof(arguments->name), "%s", value);
 }
 
 static void note_filter(struct arguments *arguments, char key, const char *value)
@@ -152,7 +139,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
             argp_error(state, "--timestamp: \"%s\" is neither original nor now", value);
         return 0;
     case KEY_NAME:
-        set_name(arguments, value, state);
+        options_check_name(value, state);
+        snprintf(arguments->name, sizeof(arguments->name), "%s", value);
         return 0;
     case 'v':
         log_set_level(LOG_DEBUG_LEVEL);
@@ -207,33 +195,32 @@ static int tell(const struct arguments *arguments, const struct redrive_counts *
 const struct argp argp_of_redrive = {
     .options = options,
     .parser = parse,
-    .doc =
-        "Puts dead letters back onto the input topics and partitions that they came from: "
-        "their bytes, key, headers and timestamp as they were, and a header upshot-redriven "
-        "that counts how often. Exactly once, whenever it is killed; run again, it goes on.\v"
-        "The letters are read from dead_letters.topic, as far as it goes at the start. The "
-        "records and the position behind their letters are committed together, the position "
-        "by the group APP.ID.redrive.NAME. So the same command again only takes what has come "
-        "since, and whatever was passed or refused stays passed; another filter, --most or "
-        "--timestamp, or another --name, begins at the first letter. So does any, when a week "
-        "(the broker's offsets.retention.minutes) has passed since its last run. Where two "
-        "redrives share letters, these are put back twice; the stage recognises that as "
-        "repeated.\n\n"
-        "A letter is refused, counted, and the exit code 1, where it was cut (upshot-cut: its "
-        "value did not fit), was put back --most times, is still dated more than skew.max "
-        "ahead, or came from no input. One of wrong_partition goes where its key belongs, "
-        "`partitioner` being set.\n\n"
-        "Records are dated as they were, so that deadlines and lives are as if they had been "
-        "readable at first. But a topic deletes by these dates: where a record is older than "
-        "its input's retention.ms, or what is wrong with it is its date, use --timestamp now. "
-        "Its deadline then counts from now. What comes after its message was forgotten (the "
-        "channel's retention) opens a new life, which readers do not take where another has "
-        "seen the send: what is that old is put right by a replay.\n\n"
-        "Examples:\n"
-        "  upshot redrive -F upshot.conf --dry-run --reason unknown_status\n"
-        "  upshot redrive -F upshot.conf --reason unknown_status --from -36h\n"
-        "  upshot redrive -F upshot.conf --source message.receipts/3 --name ticket-812\n"
-        "  upshot redrive -F upshot.conf --reason skewed_time --timestamp now\n\n" OPTIONS_HELP,
+    .doc = "Puts dead letters back onto the input topics and partitions that they came from: "
+           "their bytes, key, headers and timestamp as they were, and a header upshot-redriven "
+           "that counts how often. Exactly once, whenever it is killed; run again, it goes on.\v"
+           "The letters are read from dead_letters.topic, as far as it goes at the start. The "
+           "records and the position behind their letters are committed together, the position "
+           "by the group APP.ID.redrive.NAME. So the same command again only takes what has come "
+           "since, and whatever was passed or refused stays passed; another filter, --most or "
+           "--timestamp, or another --name, begins at the first letter. So does any, when a week "
+           "(the broker's offsets.retention.minutes) has passed since its last run. Where two "
+           "redrives share letters, these are put back twice; the stage recognises that as "
+           "repeated.\n\n"
+           "A letter is refused, counted, and the exit code 1, where it was cut (upshot-cut: its "
+           "value did not fit), was put back --most times, is still dated more than skew.max "
+           "ahead, or came from no input. One of wrong_partition goes where its key belongs, "
+           "`partitioner` being set.\n\n"
+           "Records are dated as they were, so that deadlines and lives are as if they had been "
+           "readable at first. But a topic deletes by these dates: where a record is older than "
+           "its input's retention.ms, or what is wrong with it is its date, use --timestamp now. "
+           "Its deadline then counts from now. What comes after its message was forgotten (the "
+           "channel's retention) opens a new life, which readers do not take where another has "
+           "seen the send: what is that old is put right by a replay.\n\n"
+           "Examples:\n"
+           "  upshot redrive -F upshot.conf --dry-run --reason unknown_status\n"
+           "  upshot redrive -F upshot.conf --reason unknown_status --from -36h\n"
+           "  upshot redrive -F upshot.conf --source message.receipts/3 --name ticket-812\n"
+           "  upshot redrive -F upshot.conf --reason skewed_time --timestamp now\n\n" OPTIONS_HELP,
 };
 
 int command_redrive(int argc, char **argv)

@@ -7,7 +7,6 @@
 #include "consumer/replay_progress.h"
 #include "consumer/replay_topics.h"
 #include "consumer/summary.h"
-#include "schemas/channel_file.h"
 #include "schemas/instant.h"
 #include "schemas/outcome.h"
 #include "statemachine/memory.h"
@@ -17,10 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { NAME_SIZE = 100 };
-
-#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 struct arguments {
     struct config config;
@@ -85,16 +80,6 @@ static bool parse_time(const char *text, int64_t *ms)
 }
 
 /* What a group may be called. */
-static void set_name(struct arguments *arguments, const char *value, struct argp_state *state)
-{
-    size_t size = strlen(value);
-
-    if (size == 0 || size > NAME_SIZE || strspn(value, NAME_CHARACTERS) != size)
-        argp_error(state, "--name: \"%s\" is not 1 to %d letters, digits, dots, _ and -", value,
-                   NAME_SIZE);
-    arguments->topics.name = value;
-}
-
 static void note(struct arguments *arguments, char key, const char *value)
 {
     buffer_put_byte(&arguments->words, (uint8_t)key);
@@ -200,7 +185,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         arguments->topics.to_topic = value;
         return 0;
     case KEY_NAME:
-        set_name(arguments, value, state);
+        options_check_name(value, state);
+        arguments->topics.name = value;
         return 0;
     case KEY_INTO:
         arguments->topics.into = value;
@@ -340,19 +326,13 @@ const struct argp argp_of_replay = {
 int command_replay(int argc, char **argv)
 {
     struct arguments arguments = {.topics = {.parallel = 1}};
-    struct buffer complaints = {0};
     struct tables tables = {0};
     FILE *dead_letters = NULL;
-    int code = EXIT_WELL;
+    int code;
 
     config_init(&arguments.config);
     argp_parse(&argp_of_replay, argc, argv, 0, NULL, &arguments);
-    if (!channel_files_load(arguments.config.channels_dir[0] == 0 ? NULL
-                                                                  : arguments.config.channels_dir,
-                            &tables, &complaints)) {
-        fwrite(complaints.bytes, 1, complaints.size, stderr);
-        code = EXIT_USAGE;
-    }
+    code = options_load_tables(&arguments.config, &tables);
     if (code == EXIT_WELL)
         code = look_at_files(&arguments);
     if (code == EXIT_WELL && arguments.dead_letters != NULL) {
@@ -369,7 +349,6 @@ int command_replay(int argc, char **argv)
         code = EXIT_WORLD;
     }
     tables_release(&tables);
-    buffer_release(&complaints);
     buffer_release(&arguments.words);
     config_release(&arguments.config);
     free(arguments.paths);

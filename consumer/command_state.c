@@ -7,7 +7,6 @@
 #include "consumer/state_topic.h"
 #include "consumer/view.h"
 #include "schemas/arena.h"
-#include "schemas/channel_file.h"
 #include "statemachine/memory.h"
 
 #include <argp.h>
@@ -170,8 +169,8 @@ static bool keep_key(void *context, struct message_key key, const struct record 
 {
     struct dump *dump = context;
     const struct table *table = dump->tables->rows[key.channel];
-    int phase = record->state == STATUS_NONE ? PHASE_COUNT
-                                             : (int)table->statuses[record->state].phase;
+    int phase =
+        record->state == STATUS_NONE ? PHASE_COUNT : (int)table->statuses[record->state].phase;
 
     if ((dump->channel != NULL && dump->channel != table) ||
         (dump->arguments->phase != PHASE_ANY && dump->arguments->phase != phase))
@@ -315,13 +314,8 @@ static int run_stat(struct state_topic *topic, const struct arguments *arguments
 
 static bool load_tables(const struct arguments *arguments, struct tables *tables)
 {
-    const char *dir = arguments->config.channels_dir;
-    struct buffer complaints = {0};
-    bool good = channel_files_load(dir[0] == 0 ? NULL : dir, tables, &complaints);
+    bool good = options_load_tables(&arguments->config, tables) == EXIT_WELL;
 
-    if (!good)
-        fwrite(complaints.bytes, 1, complaints.size, stderr);
-    buffer_release(&complaints);
     if (good && arguments->channel != NULL &&
         tables_find(tables, (const uint8_t *)arguments->channel, strlen(arguments->channel)) ==
             NULL) {
@@ -354,20 +348,21 @@ const struct argp argp_of_state = {
     .parser = parse,
     .args_doc = "dump|stat",
     .children = options_log,
-    .doc = "Reads the state topic of the application that app.id names, as it is now, while a "
-           "stage may be running: only what is committed, and nothing is changed. dump writes "
-           "each message that is kept as a line of JSON, by partition, channel and id; stat "
-           "counts them, and says what the topic is made of.\v"
-           "Examples:\n"
-           "  upshot state stat -X bootstrap.servers=kafka:9092\n"
-           "  upshot state dump -F upshot.conf --phase transit | jq .deadline\n"
-           "  upshot state dump -F upshot.conf | jq -r 'select(.conflict) | .message_id'\n"
-           "  upshot state dump -F upshot.conf --control | jq '.arrivals, .dead_letters'\n\n"
-           "One partition is in memory at a time, at about 140 bytes a message beside what "
-           "librdkafka reads ahead. Where a partition has more or fewer messages than its stage "
-           "counted, or messages of a channel that the tables no longer have, that is told, and "
-           "the exit code is 1. A record that is damaged ends it with 3 and its offset.\n\n"
-           OPTIONS_HELP,
+    .doc =
+        "Reads the state topic of the application that app.id names, as it is now, while a "
+        "stage may be running: only what is committed, and nothing is changed. dump writes "
+        "each message that is kept as a line of JSON, by partition, channel and id; stat "
+        "counts them, and says what the topic is made of.\v"
+        "Examples:\n"
+        "  upshot state stat -X bootstrap.servers=kafka:9092\n"
+        "  upshot state dump -F upshot.conf --phase transit | jq .deadline\n"
+        "  upshot state dump -F upshot.conf | jq -r 'select(.conflict) | .message_id'\n"
+        "  upshot state dump -F upshot.conf --control | jq '.arrivals, .dead_letters'\n\n"
+        "One partition is in memory at a time, at about 140 bytes a message beside what "
+        "librdkafka reads ahead. Where a partition has more or fewer messages than its stage "
+        "counted, or messages of a channel that the tables no longer have, that is told, and "
+        "the exit code is 1. A record that is damaged ends it with 3 and its offset.\n\n"
+        OPTIONS_HELP,
 };
 
 int command_state(int argc, char **argv)

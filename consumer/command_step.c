@@ -2,7 +2,6 @@
 #include "consumer/command.h"
 #include "consumer/hash.h"
 #include "consumer/options.h"
-#include "schemas/channel_file.h"
 #include "schemas/instant.h"
 #include "schemas/nearest.h"
 #include "statemachine/task.h"
@@ -173,18 +172,13 @@ const struct argp argp_of_step = {
 int command_step(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    struct buffer complaints = {0};
     struct tables tables = {0};
     const struct table *table;
     int code = EXIT_USAGE;
 
     config_init(&arguments.config);
     argp_parse(&argp_of_step, argc, argv, 0, NULL, &arguments);
-    if (!channel_files_load(arguments.config.channels_dir[0] == 0 ? NULL
-                                                                  : arguments.config.channels_dir,
-                            &tables, &complaints)) {
-        fwrite(complaints.bytes, 1, complaints.size, stderr);
-    } else {
+    if (options_load_tables(&arguments.config, &tables) == EXIT_WELL) {
         table =
             tables_find(&tables, (const uint8_t *)arguments.words[0], strlen(arguments.words[0]));
         if (table == NULL)
@@ -193,7 +187,6 @@ int command_step(int argc, char **argv)
             code = tell_life(&tables, table, &arguments);
     }
     tables_release(&tables);
-    buffer_release(&complaints);
     config_release(&arguments.config);
     return code;
 }

@@ -486,6 +486,11 @@ bool config_check(const struct config *config, struct buffer *complaint)
     return true;
 }
 
+const char *config_channels(const struct config *config)
+{
+    return config->channels_dir[0] == 0 ? NULL : config->channels_dir;
+}
+
 void config_describe(struct buffer *out)
 {
     for (size_t i = 0; i < PROPERTIES; i++) {

@@ -66,6 +66,9 @@ bool config_read_file(struct config *config, const char *path, struct buffer *co
 /* What only the whole can get wrong: two roles for one topic, an input twice. */
 bool config_check(const struct config *config, struct buffer *complaint);
 
+/* channels.dir, as channel_files_load() takes it: NULL where it is not set. */
+const char *config_channels(const struct config *config);
+
 /* A configuration for librdkafka with the pairs set; the caller's, for rd_kafka_new(). */
 rd_kafka_conf_t *config_kafka(const struct config *config);
 

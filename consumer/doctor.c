@@ -97,11 +97,10 @@ static void meet_cluster(struct doctor *doctor)
 
 static void begin(struct doctor *doctor, bool meets_cluster)
 {
-    const char *channels = doctor->config->channels_dir;
     struct buffer complaints = {0};
 
     doctor->state_topic = topics_state_name(doctor->config);
-    channel_files_load(channels[0] == 0 ? NULL : channels, &doctor->tables, &complaints);
+    channel_files_load(config_channels(doctor->config), &doctor->tables, &complaints);
     buffer_release(&complaints); /* the check of tables tells them */
     if (meets_cluster)
         meet_cluster(doctor);

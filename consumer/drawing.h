@@ -27,9 +27,10 @@ enum drawing_result {
 enum drawing_result drawing_svg(struct buffer *out, const struct table *table, bool all,
                                 const atomic_bool *give_up);
 
-/* A drawing that the build put into the binary; "" where it had no dot. */
+/* Those that the build put into the binary: none where it had no dot. */
 struct builtin_drawing {
     const char *channel;
+    uint64_t digest; /* of the table that is drawn */
     const unsigned char *svg;
     size_t size;
 };

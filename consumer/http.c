@@ -132,17 +132,12 @@ static void answer_overview(struct http *http, const char *rest, struct reply *r
 
 /* ---- channels ---------------------------------------------------------------------------- */
 
-/* The drawing of the table of this name that is built in, where this is that table. */
-static bool take_builtin_drawing(struct buffer *out, const struct table *table,
-                                 const struct tables *builtin)
+/* The drawing that is built in, where it is of this very table. */
+static bool take_builtin_drawing(struct buffer *out, const struct table *table)
 {
-    const struct table *same =
-        tables_find(builtin, (const uint8_t *)table->channel, table->channel_size);
-
-    if (same == NULL || same->digest != table->digest)
-        return false;
     for (size_t i = 0; i < builtin_drawing_count; i++)
-        if (strcmp(builtin_drawings[i].channel, table->channel) == 0) {
+        if (strcmp(builtin_drawings[i].channel, table->channel) == 0 &&
+            builtin_drawings[i].digest == table->digest) {
             buffer_put(out, builtin_drawings[i].svg, builtin_drawings[i].size);
             return true;
         }
@@ -156,20 +151,15 @@ static bool take_builtin_drawing(struct buffer *out, const struct table *table,
 static void *draw_all(void *argument)
 {
     struct http *http = argument;
-    struct tables builtin = {0};
-    struct buffer complaints = {0};
     bool has_dot = true;
 
-    require(channel_files_load(NULL, &builtin, &complaints));
     for (size_t i = 0; i < http->tables.count; i++) {
         const struct table *table = http->tables.rows[i];
-        if (!take_builtin_drawing(&http->drawings[i], table, &builtin) && has_dot)
+        if (!take_builtin_drawing(&http->drawings[i], table) && has_dot)
             has_dot =
                 drawing_svg(&http->drawings[i], table, false, &http->stopping) != DRAWING_NO_DOT;
     }
     atomic_store(&http->drawn, true);
-    tables_release(&builtin);
-    buffer_release(&complaints);
     return NULL;
 }
 
@@ -526,7 +516,6 @@ static void release(struct http **http)
 
 static struct http *make(const struct stage *stage, struct worker *workers, size_t count)
 {
-    const char *channels = stage->config->channels_dir;
     struct http *http = memory_get_clean(sizeof(*http));
     struct buffer complaints = {0};
 
@@ -536,7 +525,7 @@ static struct http *make(const struct stage *stage, struct worker *workers, size
     http->posted = memory_get_clean(count * sizeof(*http->posted));
     pthread_mutex_init(&http->lock, NULL);
     /* They were good a moment ago; where they no longer are, the workers will tell. */
-    channel_files_load(channels[0] == 0 ? NULL : channels, &http->tables, &complaints);
+    channel_files_load(config_channels(stage->config), &http->tables, &complaints);
     buffer_release(&complaints);
     history_init(&http->history, http->tables.count);
     return http;

@@ -173,15 +173,6 @@ static void print_dead_letters(struct print *print)
                (double)print->overview->tally.dead_letters[reason]);
 }
 
-static uint64_t messages_in(const struct overview *overview, size_t channel, size_t row)
-{
-    uint64_t sum = 0;
-
-    for (int standing = 0; standing < STANDING_COUNT; standing++)
-        sum += overview->census[channel][row][standing];
-    return sum;
-}
-
 static void print_phases(struct print *print)
 {
     family(print, METRIC_MESSAGES);
@@ -189,9 +180,10 @@ static void print_phases(struct print *print)
         const struct table *table = print->tables->rows[i];
         uint64_t phases[PHASE_COUNT] = {0};
         for (size_t status = 0; status < table->count; status++)
-            phases[table->statuses[status].phase] += messages_in(print->overview, i, status + 1);
+            phases[table->statuses[status].phase] +=
+                overview_messages(print->overview, i, status + 1);
         sample(print, METRIC_MESSAGES, LABELS("channel", table->channel, "phase", "none"),
-               (double)messages_in(print->overview, i, 0));
+               (double)overview_messages(print->overview, i, 0));
         for (int phase = 0; phase < PHASE_COUNT; phase++)
             sample(print, METRIC_MESSAGES,
                    LABELS("channel", table->channel, "phase", phase_words[phase]),
@@ -202,12 +194,9 @@ static void print_phases(struct print *print)
 static void print_standing(struct print *print, enum metric metric, enum standing standing)
 {
     family(print, metric);
-    for (size_t i = 0; i < print->tables->count; i++) {
-        uint64_t sum = 0;
-        for (int row = 0; row <= STATUSES_MAX; row++)
-            sum += print->overview->census[i][row][standing];
-        sample(print, metric, LABELS("channel", print->tables->rows[i]->channel), (double)sum);
-    }
+    for (size_t i = 0; i < print->tables->count; i++)
+        sample(print, metric, LABELS("channel", print->tables->rows[i]->channel),
+               (double)overview_standing(print->overview, i, standing));
 }
 
 static void print_settle_latency(struct print *print)
@@ -292,21 +281,13 @@ static void print_transactions(struct print *print)
 
 static void print_restore(struct print *print)
 {
-    long long tasks = 0, records = 0, bytes = 0, percent = 100, eta_s = 0;
+    const struct restore_sum *restores = &print->overview->restores;
 
-    for (size_t i = 0; i < print->overview->worker_count; i++) {
-        const struct overview_worker *worker = &print->overview->workers[i];
-        tasks += worker->restoring;
-        records += worker->records;
-        bytes += worker->bytes;
-        percent = worker->percent < percent ? worker->percent : percent;
-        eta_s = worker->eta_s < 0 || eta_s < 0 ? -1 : worker->eta_s > eta_s ? worker->eta_s : eta_s;
-    }
-    single(print, METRIC_RESTORE_TASKS, (double)tasks);
-    single(print, METRIC_RESTORE_RECORDS, (double)records);
-    single(print, METRIC_RESTORE_BYTES, (double)bytes);
-    single(print, METRIC_RESTORE_PROGRESS, (double)percent / 100);
-    single(print, METRIC_RESTORE_ETA, (double)eta_s);
+    single(print, METRIC_RESTORE_TASKS, (double)restores->tasks);
+    single(print, METRIC_RESTORE_RECORDS, (double)restores->records);
+    single(print, METRIC_RESTORE_BYTES, (double)restores->bytes);
+    single(print, METRIC_RESTORE_PROGRESS, (double)restores->percent / 100);
+    single(print, METRIC_RESTORE_ETA, (double)restores->eta_s);
 }
 
 /* ---- the process and its brokers ---------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void tell(const struct buffer *complaint)
 {
@@ -35,6 +36,16 @@ int options_check_properties(const struct config *config)
         tell(&complaint);
     buffer_release(&complaint);
     return good ? EXIT_WELL : EXIT_USAGE;
+}
+
+void options_check_name(const char *value, struct argp_state *state)
+{
+    static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t size = strlen(value);
+
+    if (size == 0 || size > OPTIONS_NAME_MAX || strspn(value, good) != size)
+        argp_error(state, "--name: \"%s\" is not 1 to %d letters, digits, dots, _ and -", value,
+                   OPTIONS_NAME_MAX);
 }
 
 enum { KEY_LOG_FORMAT = 0x1000, KEY_LOG_LEVEL };
@@ -66,19 +77,24 @@ static const struct argp log_argp = {.options = log_options, .parser = parse_log
 
 const struct argp_child options_log[] = {{&log_argp, 0, NULL, 9}, {0}};
 
+int options_load_tables(const struct config *config, struct tables *tables)
+{
+    struct buffer complaints = {0};
+    bool good = channel_files_load(config_channels(config), tables, &complaints);
+
+    if (!good)
+        fwrite(complaints.bytes, 1, complaints.size, stderr);
+    buffer_release(&complaints);
+    return good ? EXIT_WELL : EXIT_USAGE;
+}
+
 int options_check_config(const struct config *config)
 {
-    struct buffer complaint = {0};
     struct tables tables = {0};
     int code = options_check_properties(config);
 
-    if (code == EXIT_WELL &&
-        !channel_files_load(config->channels_dir[0] == 0 ? NULL : config->channels_dir, &tables,
-                            &complaint)) {
-        fprintf(stderr, "%.*s", (int)complaint.size, (const char *)complaint.bytes);
-        code = EXIT_USAGE;
-    }
+    if (code == EXIT_WELL)
+        code = options_load_tables(config, &tables);
     tables_release(&tables);
-    buffer_release(&complaint);
     return code;
 }

@@ -3,6 +3,7 @@
 #define UPSHOT_CONSUMER_OPTIONS_H
 
 #include "consumer/config.h"
+#include "statemachine/table.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -24,8 +25,21 @@ extern const struct argp_child options_log[];
 /* Handles -F and -X; complains on stderr and exits with EXIT_USAGE where one is wrong. */
 int options_parse_config(struct config *config, int key, const char *value);
 
+/*
+ * --name, which becomes a part of a group's name: at most OPTIONS_NAME_MAX letters, digits, dots,
+ * _ and -; anything else is argp's error.
+ */
+enum { OPTIONS_NAME_MAX = 100 };
+void options_check_name(const char *value, struct argp_state *state);
+
 /* Checks the whole, but not the tables; complains on stderr. Returns an exit code. */
 int options_check_properties(const struct config *config);
+
+/*
+ * The tables of channels.dir, the caller's; empty, with EXIT_USAGE, where they are not sound, which
+ * is told on stderr.
+ */
+int options_load_tables(const struct config *config, struct tables *tables);
 
 /* Checks the whole, and the tables of channels.dir; complains on stderr. Returns an exit code. */
 int options_check_config(const struct config *config);

@@ -126,6 +126,7 @@ void overview_take(struct overview *overview, const struct stage *stage, struct 
     overview_release(overview);
     overview->at_ms = stage_now_ms(stage);
     overview->ahead_exact = true;
+    overview->restores.percent = 100;
     overview->worker_count = count;
     overview->workers = memory_get_clean(count * sizeof(*overview->workers));
     for (size_t i = 0; i < count; i++) {
@@ -134,6 +135,7 @@ void overview_take(struct overview *overview, const struct stage *stage, struct 
         add_page(overview, (int)i, &board->page);
         pthread_mutex_unlock(&board->lock);
         add_restore(&overview->workers[i], &workers[i].restoring);
+        restore_sum_add(&overview->restores, &workers[i].restoring);
     }
     for (size_t i = 0; i < overview->task_count; i++)
         overview->tasks[i].task.inputs = overview->inputs + i * overview->inputs_each;
@@ -160,6 +162,24 @@ void overview_tally(struct tally *tally, struct worker *workers, size_t count)
         tally_add(tally, &board->page.tally);
         pthread_mutex_unlock(&board->lock);
     }
+}
+
+uint64_t overview_messages(const struct overview *overview, size_t channel, size_t row)
+{
+    uint64_t sum = 0;
+
+    for (int standing = 0; standing < STANDING_COUNT; standing++)
+        sum += overview->census[channel][row][standing];
+    return sum;
+}
+
+uint64_t overview_standing(const struct overview *overview, size_t channel, enum standing standing)
+{
+    uint64_t sum = 0;
+
+    for (int row = 0; row <= STATUSES_MAX; row++)
+        sum += overview->census[channel][row][standing];
+    return sum;
 }
 
 int64_t overview_watermark_age_ms(const struct overview *overview, const struct board_task *task)

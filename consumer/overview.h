@@ -34,6 +34,7 @@ struct overview {
     uint64_t census[CHANNELS_MAX][STATUSES_MAX + 1][STANDING_COUNT]; /* row 0: no status yet */
     struct store_size size;
     size_t outboxes_bytes;
+    struct restore_sum restores;
     struct board_upcoming upcoming[BOARD_UPCOMING];
     size_t upcoming_count;
     uint64_t ahead[BOARD_AHEAD + 1];
@@ -51,6 +52,10 @@ void overview_release(struct overview *overview);
 
 /* What only sums up, for a history: read in passing, without the rest. */
 void overview_tally(struct tally *tally, struct worker *workers, size_t count);
+
+/* Messages of a channel in a state (row: its index + 1, 0 for none yet); and how many stand so. */
+uint64_t overview_messages(const struct overview *overview, size_t channel, size_t row);
+uint64_t overview_standing(const struct overview *overview, size_t channel, enum standing standing);
 
 /* Now less the watermark, where the task has any; -1 where not. */
 int64_t overview_watermark_age_ms(const struct overview *overview, const struct board_task *task);

@@ -73,8 +73,7 @@ static void add_states(cJSON *object, const struct table *table, const struct ov
             cJSON_AddStringToObject(one, "status", status->name);
             cJSON_AddStringToObject(one, "phase", phase_words[status->phase]);
         }
-        count(one, "live",
-              census[STANDING_UNSENT] + census[STANDING_WAITING] + census[STANDING_SETTLED]);
+        count(one, "live", overview_messages(overview, channel, row));
         count(one, "waiting", census[STANDING_UNSENT] + census[STANDING_WAITING]);
         count(one, "entered", overview->tally.channels[channel].entered[row]);
         count(one, "last_minute", history_entered(history, channel, row));
@@ -102,16 +101,6 @@ static void add_counts(cJSON *object, const struct channel_tally *tally)
     count(object, "forgotten", tally->forgotten);
 }
 
-static uint64_t standing_sum(const struct overview *overview, size_t channel,
-                             enum standing standing)
-{
-    uint64_t sum = 0;
-
-    for (int row = 0; row <= STATUSES_MAX; row++)
-        sum += overview->census[channel][row][standing];
-    return sum;
-}
-
 static void add_channels(cJSON *object, const struct tables *tables,
                          const struct overview *overview, const struct history *history)
 {
@@ -123,9 +112,9 @@ static void add_channels(cJSON *object, const struct tables *tables,
         cJSON_AddStringToObject(one, "channel", table->channel);
         view_digest(one, "digest", table->digest);
         add_counts(one, &overview->tally.channels[i]);
-        count(one, "unsent", standing_sum(overview, i, STANDING_UNSENT));
-        count(one, "waiting", standing_sum(overview, i, STANDING_WAITING));
-        count(one, "settled", standing_sum(overview, i, STANDING_SETTLED));
+        count(one, "unsent", overview_standing(overview, i, STANDING_UNSENT));
+        count(one, "waiting", overview_standing(overview, i, STANDING_WAITING));
+        count(one, "settled", overview_standing(overview, i, STANDING_SETTLED));
         add_states(one, table, overview, history);
         cJSON_AddItemToArray(list, one);
     }

@@ -753,3 +753,16 @@ enum restore_result restore_poll(struct restore *restore, int wait_ms, int64_t w
     tell(restore);
     return result;
 }
+
+void restore_sum_add(struct restore_sum *sum, const struct restore_progress *progress)
+{
+    long long left_s = atomic_load(&progress->eta_s), percent = atomic_load(&progress->percent);
+
+    sum->records += atomic_load(&progress->records);
+    sum->bytes += atomic_load(&progress->bytes);
+    if (atomic_load(&progress->tasks) == 0)
+        return;
+    sum->tasks += atomic_load(&progress->tasks);
+    sum->percent = percent < sum->percent ? percent : sum->percent;
+    sum->eta_s = left_s < 0 || sum->eta_s < 0 ? -1 : left_s > sum->eta_s ? left_s : sum->eta_s;
+}

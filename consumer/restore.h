@@ -38,7 +38,7 @@ struct restore_job {
     uint64_t records, bytes; /* of the topic */
     uint64_t tombstones, tombstone_bytes; /* of these */
     uint64_t control_size;                /* bytes of the last control record; 0: none */
-    struct intern gone;      /* keys whose newest record has names that the tables lack */
+    struct intern gone; /* keys whose newest record has names that the tables lack */
     int64_t started_ms, asked_ms;
     /* The image it began with, if any. */
     struct snapshot_paths snapshots;
@@ -56,6 +56,12 @@ struct restore_progress {
     atomic_llong percent;        /* of what these tasks have to read, by offsets and by bytes */
     atomic_llong eta_s;          /* -1: not known yet */
 };
+
+/* Of several workers: the whole is as far as its slowest part. Begins with percent 100. */
+struct restore_sum {
+    long long tasks, records, bytes, percent, eta_s;
+};
+void restore_sum_add(struct restore_sum *sum, const struct restore_progress *progress);
 
 struct restore {
     const struct config *config;

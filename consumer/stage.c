@@ -32,32 +32,18 @@ struct listeners {
     struct supervisor supervisor;
 };
 
-struct restores {
-    long long tasks, records, bytes, percent, eta_s;
-};
-
-/* Of all workers' restores; the whole is as far as its slowest part. */
-static struct restores sum_restores(const struct worker *workers, size_t count)
+static struct restore_sum sum_restores(const struct worker *workers, size_t count)
 {
-    struct restores sum = {.percent = 100};
+    struct restore_sum sum = {.percent = 100};
 
-    for (size_t i = 0; i < count; i++) {
-        const struct restore_progress *one = &workers[i].restoring;
-        long long left_s = atomic_load(&one->eta_s), percent = atomic_load(&one->percent);
-        sum.records += atomic_load(&one->records);
-        sum.bytes += atomic_load(&one->bytes);
-        if (atomic_load(&one->tasks) == 0)
-            continue;
-        sum.tasks += atomic_load(&one->tasks);
-        sum.percent = percent < sum.percent ? percent : sum.percent;
-        sum.eta_s = left_s < 0 || sum.eta_s < 0 ? -1 : left_s > sum.eta_s ? left_s : sum.eta_s;
-    }
+    for (size_t i = 0; i < count; i++)
+        restore_sum_add(&sum, &workers[i].restoring);
     return sum;
 }
 
 static void tell_restores(const struct worker *workers, size_t count)
 {
-    struct restores sum = sum_restores(workers, count);
+    struct restore_sum sum = sum_restores(workers, count);
 
     if (sum.tasks > 0)
         log_info("restore_progress", "tasks=%lld records=%lld bytes=%lld percent=%lld eta_s=%lld",
@@ -67,7 +53,7 @@ static void tell_restores(const struct worker *workers, size_t count)
 static void tell_supervisor(struct supervisor *supervisor, const struct stage *stage,
                             const struct worker *workers, size_t count, int64_t now_ms)
 {
-    struct restores restores = sum_restores(workers, count);
+    struct restore_sum restores = sum_restores(workers, count);
     struct supervisor_facts facts = {
         .consuming = true,
         .tasks = atomic_load(&stage->partitions),

@@ -358,8 +358,6 @@ static void start_snapshots(struct inside *inside)
 static bool start(struct inside *inside)
 {
     struct buffer complaints = {0};
-    const char *channels =
-        inside->config->channels_dir[0] == 0 ? NULL : inside->config->channels_dir;
     const char *const topics[OUTBOX_TOPICS] = {
         [OUTBOX_OUTCOMES] = inside->config->outcomes_topic,
         [OUTBOX_DEAD_LETTERS] = inside->config->dead_letters_topic,
@@ -367,7 +365,7 @@ static bool start(struct inside *inside)
     };
 
     /* Each worker has tables of its own; they were checked before any worker began. */
-    require(channel_files_load(channels, &inside->tables, &complaints));
+    require(channel_files_load(config_channels(inside->config), &inside->tables, &complaints));
     buffer_release(&complaints);
     start_snapshots(inside);
     restore_init(&inside->restore, inside->config, &inside->tables, inside->stage->state_topic,
