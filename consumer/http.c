@@ -558,6 +558,7 @@ bool http_start(struct http **http, const struct stage *stage, struct worker *wo
     *http = make(stage, workers, count);
     if (start_daemon(*http, fd)) {
         require(pthread_create(&(*http)->drawer, NULL, draw_all, *http) == 0);
+        kafka_statistics_want();
         tell_address(*http, fd);
         return true;
     }

@@ -183,7 +183,7 @@ static rd_kafka_conf_t *base(const struct config *config)
 /* For those handles that carry the stage's load. */
 static void show_statistics(rd_kafka_conf_t *conf, const struct config *config)
 {
-    if (config->http_listen[0] == 0)
+    if (!kafka_statistics_are_wanted())
         return;
     prefer(conf, config, "statistics.interval.ms", KAFKA_STATISTICS_MS);
     rd_kafka_conf_set_stats_cb(conf, kafka_statistics_keep);
@@ -302,10 +302,10 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
     return client;
 }
 
-static rd_kafka_t *make_reader(const struct config *config, const char *isolation)
+/* Of who is assigned what it reads, and keeps its place itself. */
+static rd_kafka_conf_t *reader_conf(const struct config *config, const char *isolation)
 {
     rd_kafka_conf_t *conf = base(config);
-    rd_kafka_t *client;
 
     demand(conf, "group.id", config->app_id); /* needed by assign(); it never subscribes */
     demand(conf, "enable.auto.commit", "false");
@@ -313,6 +313,14 @@ static rd_kafka_t *make_reader(const struct config *config, const char *isolatio
     demand(conf, "isolation.level", isolation);
     demand(conf, "enable.partition.eof", "true");
     demand(conf, "auto.offset.reset", "earliest"); /* compaction may take the beginning away */
+    return conf;
+}
+
+static rd_kafka_t *make_reader(const struct config *config, const char *isolation)
+{
+    rd_kafka_conf_t *conf = reader_conf(config, isolation);
+    rd_kafka_t *client;
+
     prefer(conf, config, "fetch.wait.max.ms", "10");
     prefer(conf, config, "fetch.message.max.bytes", "4194304");
     prefer(conf, config, "queued.min.messages", "200000");
@@ -338,14 +346,8 @@ rd_kafka_t *kafka_onlooker(const struct config *config)
 
 rd_kafka_t *kafka_sampler(const struct config *config, bool committed)
 {
-    rd_kafka_conf_t *conf = base(config);
+    rd_kafka_conf_t *conf = reader_conf(config, committed ? "read_committed" : "read_uncommitted");
 
-    demand(conf, "group.id", config->app_id); /* needed by assign(); it never subscribes */
-    demand(conf, "enable.auto.commit", "false");
-    demand(conf, "enable.auto.offset.store", "false");
-    demand(conf, "isolation.level", committed ? "read_committed" : "read_uncommitted");
-    demand(conf, "enable.partition.eof", "true");
-    demand(conf, "auto.offset.reset", "earliest");
     demand(conf, "allow.auto.create.topics", "false");
     demand(conf, "queued.min.messages", "1000"); /* a look, not a copy */
     demand(conf, "fetch.wait.max.ms", "10");

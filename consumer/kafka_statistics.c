@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,18 @@ static struct kept {
     int64_t at_ms;
 } * kept;
 static size_t kept_count;
+
+static atomic_bool wanted;
+
+void kafka_statistics_want(void)
+{
+    atomic_store(&wanted, true);
+}
+
+bool kafka_statistics_are_wanted(void)
+{
+    return atomic_load(&wanted);
+}
 
 static bool is_fresh(const struct kept *one, int64_t now_ms)
 {

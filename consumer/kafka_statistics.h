@@ -30,6 +30,10 @@ struct kafka_statistics {
     size_t count;
 };
 
+/* Before any handle is made: somebody will look. Else none is asked for any. */
+void kafka_statistics_want(void);
+bool kafka_statistics_are_wanted(void);
+
 /* For rd_kafka_conf_set_stats_cb(); keeps the text, which is then its own. */
 int kafka_statistics_keep(rd_kafka_t *client, char *json, size_t size, void *opaque);
 
