@@ -51,9 +51,9 @@ struct audit {
     int32_t partition;
     struct audit_letters letters;
     struct audit_book book;
-    bool beyond_now;    /* the inputs have ended, and time goes on */
-    enum reason reason; /* what became of the record that was taken last */
-    bool in_order;      /* one input, whose broker dates its records, never back */
+    bool beyond_now;                 /* the inputs have ended, and time goes on */
+    enum reason reason;              /* what became of the record that was taken last */
+    bool in_order;                   /* one input, whose broker dates its records, never back */
     int64_t greatest_ms[INPUTS_MAX]; /* of records before the cut */
     int64_t first_ms[INPUTS_MAX];
     int64_t oldest_outcome_ms; /* when the first that is still there was written */
@@ -216,23 +216,16 @@ static void note_order(struct audit *audit, size_t input, const rd_kafka_message
         audit->first_ms[input] = timestamp_ms;
 }
 
-static void take(struct audit *audit, struct lane *lane, size_t input,
-                 rd_kafka_message_t *message, int64_t timestamp_ms)
+static void take(struct audit *audit, struct lane *lane, size_t input, rd_kafka_message_t *message,
+                 int64_t timestamp_ms)
 {
     struct right_partition right = {
         .partitioner = (enum partitioner)audit->config->partitioner,
         .partition = audit->partition,
         .partitions = audit->partitions,
     };
-    struct envelope_facts facts = {
-        .key = message->key,
-        .key_size = message->key_len,
-        .timestamp_ms = timestamp_ms,
-        .topic = text_of(audit->inputs[input].topic),
-        .offset = message->offset,
-        .partition_is_right = right.partitioner == PARTITIONER_AUTO ? NULL : partition_is_right,
-        .context = &right,
-    };
+    struct envelope_facts facts =
+        kafka_facts(message, text_of(audit->inputs[input].topic), timestamp_ms, &right);
     struct event_buffer buffer;
     struct incoming incoming = {
         .input = input, .timestamp_ms = timestamp_ms, .origin = message, .detail = buffer.detail};
@@ -271,9 +264,8 @@ static void read_inputs(struct audit *audit)
     topic_ranges_open(&audit->reader, audit->inputs, audit->input_count, audit->partition);
     while (audit->reader.error == EXIT_WELL) {
         int64_t timestamp_ms = 0;
-        size_t lowest =
-            topic_ranges_lowest(&audit->reader, audit->inputs, audit->input_count,
-                                &lane.task.watermark, is_skewed, audit, &timestamp_ms);
+        size_t lowest = topic_ranges_lowest(&audit->reader, audit->inputs, audit->input_count,
+                                            &lane.task.watermark, is_skewed, audit, &timestamp_ms);
         rd_kafka_message_t *message;
         replay_fire(&audit->pump, &lane, watermark_target(&lane.task.watermark));
         if (lowest == audit->input_count)

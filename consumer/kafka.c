@@ -145,8 +145,8 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
     if (strcmp(facility, "GETPID") == 0)
         keep_held_up(client, text);
     if (our_level(level) == LOG_DEBUG_LEVEL) { /* asked for by `debug`: every one of them */
-        log_debug("kafka_log", "client=%s facility=%s text=\"%s\"", rd_kafka_name(client),
-                  facility, text);
+        log_debug("kafka_log", "client=%s facility=%s text=\"%s\"", rd_kafka_name(client), facility,
+                  text);
         return;
     }
     /* The text begins with the thread, which names the broker: each may say it once. */
@@ -391,6 +391,20 @@ int64_t kafka_timestamp(const rd_kafka_message_t *message, const struct watermar
         return timestamp_ms;
     timestamp_ms = watermark->inputs[input].greatest_ms;
     return timestamp_ms == TIME_NONE ? 0 : timestamp_ms;
+}
+
+struct envelope_facts kafka_facts(const rd_kafka_message_t *message, struct text topic,
+                                  int64_t timestamp_ms, struct right_partition *right)
+{
+    return (struct envelope_facts){
+        .key = message->key,
+        .key_size = message->key_len,
+        .timestamp_ms = timestamp_ms,
+        .topic = topic,
+        .offset = message->offset,
+        .partition_is_right = right->partitioner == PARTITIONER_AUTO ? NULL : partition_is_right,
+        .context = right,
+    };
 }
 
 static void lose(struct kafka_losses *losses, const char *topic, rd_kafka_resp_err_t error)

@@ -9,6 +9,8 @@
 
 #include "consumer/config.h"
 #include "consumer/lives.h"
+#include "consumer/partitioning.h"
+#include "schemas/event.h"
 #include "statemachine/watermark.h"
 
 /* bootstrap.servers as configured, for log lines. */
@@ -85,6 +87,13 @@ void kafka_tell_error(rd_kafka_t *client, int code, const char *text, void *opaq
  */
 int64_t kafka_timestamp(const rd_kafka_message_t *message, const struct watermark *watermark,
                         size_t input);
+
+/*
+ * What event_decode() wants to know of a record; the same for run, replay and audit. `right` is
+ * borrowed: where the key must lie, which is asked unless its partitioner is AUTO.
+ */
+struct envelope_facts kafka_facts(const rd_kafka_message_t *message, struct text topic,
+                                  int64_t timestamp_ms, struct right_partition *right);
 
 /* Events of kafka_load_event() that did not get there, as far as polls and flushes have told. */
 struct kafka_losses {

@@ -230,13 +230,13 @@ static void take(struct hand *hand, struct lane *lane, size_t input, rd_kafka_me
                  int64_t timestamp_ms)
 {
     const struct replay_options *options = hand->replay->options;
-    struct envelope_facts facts = {
-        .key = message->key,
-        .key_size = message->key_len,
-        .timestamp_ms = timestamp_ms,
-        .topic = text_of(hand->ranges[input].topic),
-        .offset = message->offset,
+    struct right_partition right = {
+        .partitioner = (enum partitioner)hand->replay->config->partitioner,
+        .partition = lane->partition,
+        .partitions = hand->replay->partitions,
     };
+    struct envelope_facts facts =
+        kafka_facts(message, text_of(hand->ranges[input].topic), timestamp_ms, &right);
     struct event_buffer buffer;
     struct incoming incoming = {
         .input = input, .timestamp_ms = timestamp_ms, .origin = message, .detail = buffer.detail};
@@ -265,6 +265,8 @@ static void pump_partition(struct hand *hand, struct lane *lane)
         size_t lowest = topic_ranges_lowest(&hand->reader, hand->ranges, replay->input_count,
                                             &lane->task.watermark, NULL, NULL, &timestamp_ms);
         rd_kafka_message_t *message;
+        if (!is_well(hand))
+            break; /* an input that could not be read has not ended */
         replay_fire(&hand->pump, lane,
                     watermark_target(&lane->task.watermark)); /* an input may have ended */
         if (lowest == replay->input_count)

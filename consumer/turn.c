@@ -168,15 +168,9 @@ static void decode(struct inside *inside, struct holding *holding, size_t input,
         .partition = holding->lane.partition,
         .partitions = inside->stage->facts.partitions,
     };
-    struct envelope_facts facts = {
-        .key = message->key,
-        .key_size = message->key_len,
-        .timestamp_ms = kafka_timestamp(message, &holding->lane.task.watermark, input),
-        .topic = holding->inlets[input].topic_text,
-        .offset = message->offset,
-        .partition_is_right = right.partitioner == PARTITIONER_AUTO ? NULL : partition_is_right,
-        .context = &right,
-    };
+    struct envelope_facts facts =
+        kafka_facts(message, holding->inlets[input].topic_text,
+                    kafka_timestamp(message, &holding->lane.task.watermark, input), &right);
 
     incoming->input = input;
     incoming->timestamp_ms = facts.timestamp_ms;
