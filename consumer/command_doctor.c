@@ -19,7 +19,6 @@ enum { KEY_JSON = 1 };
 static const struct argp_option options[] = {
     OPTIONS_OF_CONFIG,
     {"json", KEY_JSON, NULL, 0, "a JSON array of {check, target, level, finding, hint}", 1},
-    {"verbose", 'v', NULL, 0, "show what librdkafka logs, too", 1},
     {0},
 };
 
@@ -43,9 +42,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return options_parse_config(&arguments->config, key, value);
     case KEY_JSON:
         arguments->json = true;
-        return 0;
-    case 'v':
-        log_set_level(LOG_DEBUG_LEVEL);
         return 0;
     case ARGP_KEY_ARG:
         choose(arguments, value, state);
@@ -138,6 +134,7 @@ static char *list_checks(int key, const char *text, void *input)
 const struct argp argp_of_doctor = {
     .options = options,
     .parser = parse,
+    .children = options_log,
     .args_doc = "[CHECK...]",
     .doc =
         "Looks at all that the stage stands on, with the configuration that `upshot run` would "

@@ -37,7 +37,6 @@ static const struct argp_option options[] = {
     {"timestamp", KEY_TIMESTAMP, "original|now", 0, "how to date the records (original)", 2},
     {"name", KEY_NAME, "NAME", 0,
      "of this redrive, by which its position is kept; without one, its options are its name", 2},
-    {"verbose", 'v', NULL, 0, "log more", 2},
     {0},
 };
 
@@ -142,9 +141,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
         options_check_name(value, state);
         snprintf(arguments->name, sizeof(arguments->name), "%s", value);
         return 0;
-    case 'v':
-        log_set_level(LOG_DEBUG_LEVEL);
-        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "no argument is expected, but there is \"%s\"", value);
         return EINVAL;
@@ -195,6 +191,7 @@ static int tell(const struct arguments *arguments, const struct redrive_counts *
 const struct argp argp_of_redrive = {
     .options = options,
     .parser = parse,
+    .children = options_log,
     .doc = "Puts dead letters back onto the input topics and partitions that they came from: "
            "their bytes, key, headers and timestamp as they were, and a header upshot-redriven "
            "that counts how often. Exactly once, whenever it is killed; run again, it goes on.\v"

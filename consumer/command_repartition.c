@@ -1,6 +1,5 @@
 /* command_repartition.c: upshot repartition, the state for another number of partitions. */
 #include "consumer/command.h"
-#include "consumer/log.h"
 #include "consumer/options.h"
 #include "consumer/repartition.h"
 
@@ -18,7 +17,6 @@ static const struct argp_option options[] = {
     {"to", KEY_TO, "FILE", 0,
      "the new configuration, whole: app.id, input.topics and outputs of its own", 1},
     {"dry-run", KEY_DRY, NULL, 0, "only say what would be written; creates nothing", 1},
-    {"verbose", 'v', NULL, 0, "log more", 1},
     {0},
 };
 
@@ -36,9 +34,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_DRY:
         arguments->dry_run = true;
         return 0;
-    case 'v':
-        log_set_level(LOG_DEBUG_LEVEL);
-        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "no argument is expected, but there is \"%s\"", value);
         return EINVAL;
@@ -54,6 +49,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 const struct argp argp_of_repartition = {
     .options = options,
     .parser = parse,
+    .children = options_log,
     .doc =
         "Copies an application's state for another one, whose inputs have another number of "
         "partitions: each message to where its key now goes, in one transaction. The old one "

@@ -1,7 +1,6 @@
 /* command_reset.c: upshot reset, a group and its state back to a point. */
 #include "consumer/clock.h"
 #include "consumer/command.h"
-#include "consumer/log.h"
 #include "consumer/options.h"
 #include "consumer/replay_topics.h"
 #include "consumer/reset.h"
@@ -25,7 +24,6 @@ static const struct argp_option options[] = {
      "now: -36h); or TOPIC/PARTITION=OFFSET,... for all inputs of the partitions named",
      1},
     {"dry-run", KEY_DRY, NULL, 0, "only say what would change", 1},
-    {"verbose", 'v', NULL, 0, "log more", 1},
     {0},
 };
 
@@ -95,9 +93,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_DRY:
         arguments->reset.dry_run = true;
         return 0;
-    case 'v':
-        log_set_level(LOG_DEBUG_LEVEL);
-        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "no argument is expected, but there is \"%s\"", value);
         return EINVAL;
@@ -113,6 +108,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 const struct argp argp_of_reset = {
     .options = options,
     .parser = parse,
+    .children = options_log,
     .doc =
         "Sets the group's offsets to a point of the inputs and empties the state, in one "
         "transaction: the stage then computes anew from there. Refused (exit code 1) while "

@@ -2,7 +2,6 @@
 #include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/hash.h"
-#include "consumer/log.h"
 #include "consumer/options.h"
 #include "consumer/stage.h"
 #include "schemas/channel_file.h"
@@ -35,7 +34,6 @@ static const struct argp_option options[] = {
      "without a vote",
      1},
     {"dry-run", 4, NULL, 0, "check tables and configuration, and end", 1},
-    {"verbose", 'v', NULL, 0, "the same as --log-level debug", 9},
     {0},
 };
 
@@ -58,9 +56,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case 4:
         arguments->dry_run = true;
-        return 0;
-    case 'v':
-        log_set_level(LOG_DEBUG_LEVEL);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "no argument is expected, but there is \"%s\"", value);

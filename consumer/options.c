@@ -57,6 +57,9 @@ static error_t parse_log(int key, char *value, struct argp_state *state)
         if (!log_choose_format(value))
             argp_error(state, "--log-format: \"%s\" is neither logfmt nor json", value);
         return 0;
+    case 'v':
+        log_set_level(LOG_DEBUG_LEVEL);
+        return 0;
     case KEY_LOG_LEVEL:
         if (!log_choose_level(value))
             argp_error(state, "--log-level: \"%s\" is not error, warn, info or debug", value);
@@ -70,6 +73,7 @@ static const struct argp_option log_options[] = {
     {"log-format", KEY_LOG_FORMAT, "logfmt|json", 0, "how the log on stderr is written (logfmt)",
      0},
     {"log-level", KEY_LOG_LEVEL, "error|warn|info|debug", 0, "the least that is logged (info)", 0},
+    {"verbose", 'v', NULL, 0, "the same as --log-level debug", 0},
     {0},
 };
 

@@ -19,7 +19,7 @@
     "`upshot check --properties` lists upshot's own properties; every property of librdkafka " \
     "passes through."
 
-/* --log-format and --log-level: children of a command's own options, which set log.h up. */
+/* --log-format, --log-level, --verbose: children of a command's own options; they set log.h up. */
 extern const struct argp_child options_log[];
 
 /* Handles -F and -X; complains on stderr and exits with EXIT_USAGE where one is wrong. */
