@@ -37,7 +37,8 @@ enum {
 struct http {
     const struct stage *stage;
     struct worker *workers;
-    bool *posted; /* for each: it was asked */
+    struct board *boards; /* one for each */
+    bool *posted;         /* for each: it was asked */
     size_t count;
     struct tables tables; /* its own: the workers' may grow names */
     pthread_t drawer;
@@ -509,6 +510,7 @@ static void release(struct http **http)
     kafka_statistics_release(&(*http)->statistics);
     tables_release(&(*http)->tables);
     pthread_mutex_destroy(&(*http)->lock);
+    board_free(&(*http)->boards, (*http)->count);
     free((*http)->posted);
     free(*http);
     *http = NULL;
@@ -522,6 +524,9 @@ static struct http *make(const struct stage *stage, struct worker *workers, size
     http->stage = stage;
     http->workers = workers;
     http->count = count;
+    http->boards = board_new(count);
+    for (size_t i = 0; i < count; i++)
+        workers[i].board = &http->boards[i];
     http->posted = memory_get_clean(count * sizeof(*http->posted));
     pthread_mutex_init(&http->lock, NULL);
     /* They were good a moment ago; where they no longer are, the workers will tell. */

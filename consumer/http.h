@@ -13,9 +13,9 @@
 struct http;
 
 /*
- * Begins to listen; the workers have their boards. *http is NULL where http.listen is empty, or is
- * the default and in use by somebody else, which is told. False: it was asked for and cannot be
- * had; why is logged.
+ * Begins to listen, and gives each worker, none of which has begun, its board. *http is NULL where
+ * http.listen is empty, or is the default and in use by somebody else, which is told: then nobody
+ * looks, and there are no boards. False: it was asked for and cannot be had; why is logged.
  */
 bool http_start(struct http **http, const struct stage *stage, struct worker *workers,
                 size_t count);
@@ -26,7 +26,10 @@ const char *http_address(const struct http *http);
 /* Each second, by whoever watches over the workers: a step of the history, and a sign of life. */
 void http_tick(struct http *http);
 
-/* Waits for an answer under way, a second at most. NULL-safe, sets NULL. */
+/*
+ * After the workers have ended, whose boards go with it. Waits for an answer under way, a second at
+ * most. NULL-safe, sets NULL.
+ */
 void http_stop(struct http **http);
 
 #endif

@@ -239,18 +239,10 @@ static void watch(struct stage *stage, struct worker *workers, size_t count,
 static struct worker *make_workers(struct stage *stage, size_t count)
 {
     struct worker *workers = memory_get(count * sizeof(*workers));
-    struct board *boards = stage->config->http_listen[0] == 0 ? NULL : board_new(count);
 
     for (size_t i = 0; i < count; i++)
-        workers[i] = (struct worker){
-            .stage = stage, .number = (int)i, .board = boards == NULL ? NULL : &boards[i]};
+        workers[i] = (struct worker){.stage = stage, .number = (int)i};
     return workers;
-}
-
-static void free_workers(struct worker *workers, size_t count)
-{
-    board_free(&workers[0].board, count);
-    free(workers);
 }
 
 static void work(struct stage *stage, struct worker *workers, size_t count,
@@ -315,7 +307,7 @@ int stage_run(const struct config *config, const struct stage_options *options, 
     }
     http_stop(&listeners.http);
     supervisor_close(&listeners.supervisor);
-    free_workers(workers, count);
+    free(workers);
     free(stage.state_topic);
     return code;
 }
