@@ -7,14 +7,12 @@
 #include "consumer/drawing.h"
 
 #include "consumer/clock.h"
-#include "statemachine/require.h"
 
 #include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,19 +63,6 @@ static void find_ways(const struct table *table, struct ways *ways)
 
 /* ---- words ------------------------------------------------------------------------------ */
 
-__attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    int size;
-
-    va_start(args, format);
-    size = vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    require(size >= 0 && (size_t)size < sizeof(text));
-    buffer_put(out, text, (size_t)size);
-}
-
 /* In the largest unit that leaves a whole number; people say 72h, not 3d. */
 static const char *duration_text(int64_t ms, char text[32])
 {
@@ -105,30 +90,31 @@ static void put_verdict(struct buffer *out, enum outcome outcome, int64_t settle
     char text[32];
 
     if (settle_after_ms > 0)
-        put(out, "%s after %s", outcome_words[outcome], duration_text(settle_after_ms, text));
+        buffer_printf(out, "%s after %s", outcome_words[outcome],
+                      duration_text(settle_after_ms, text));
     else
-        put(out, "%s", outcome_words[outcome]);
+        buffer_printf(out, "%s", outcome_words[outcome]);
 }
 
 static void put_caption(struct buffer *out, const struct table *table, const struct ways *ways,
                         bool all)
 {
-    put(out, "%s, version %" PRId64 ": %u statuses, the weakest first", table->channel,
-        table->version, table->count);
+    buffer_printf(out, "%s, version %" PRId64 ": %u statuses, the weakest first", table->channel,
+                  table->version, table->count);
     if (ways->long_count > 0)
-        put(out,
-            all ? "; pale, for there is a way through others: %d"
-                : "; left out, for there is a way through others: %d",
-            ways->long_count);
+        buffer_printf(out,
+                      all ? "; pale, for there is a way through others: %d"
+                          : "; left out, for there is a way through others: %d",
+                      ways->long_count);
 }
 
 /* The page finds a status in the drawing by this, in lower case; "" is no status yet. */
 static void put_dot_id(struct buffer *out, const char *status)
 {
-    put(out, "id=\"state-");
+    buffer_printf(out, "id=\"state-");
     for (; *status != 0; status++)
         buffer_put_byte(out, (uint8_t)tolower((unsigned char)*status));
-    put(out, "\"");
+    buffer_printf(out, "\"");
 }
 
 /* A meaning is anybody's text; dot knows escapes and entities. */
@@ -136,11 +122,11 @@ static void put_dot_text(struct buffer *out, const char *text)
 {
     for (; *text != 0; text++) {
         if (*text == '"' || *text == '\\')
-            put(out, "\\%c", *text);
+            buffer_printf(out, "\\%c", *text);
         else if (*text == '&')
-            put(out, "&amp;");
+            buffer_printf(out, "&amp;");
         else if (*text > 0 && *text < ' ')
-            put(out, " ");
+            buffer_printf(out, " ");
         else
             buffer_put_byte(out, (uint8_t)*text);
     }
@@ -152,16 +138,16 @@ static void put_dot_status(struct buffer *out, const struct status *status, size
 {
     const struct colours *colours = &phase_colours[status->phase];
 
-    put(out, "        s%zu [", i);
+    buffer_printf(out, "        s%zu [", i);
     put_dot_id(out, status->name);
-    put(out, ", label=\"%s\\n", status->name);
+    buffer_printf(out, ", label=\"%s\\n", status->name);
     put_verdict(out, status->outcome, status->settle_after_ms);
-    put(out, "\", fillcolor=\"%s\", color=\"%s\"", colours->fill, colours->line);
+    buffer_printf(out, "\", fillcolor=\"%s\", color=\"%s\"", colours->fill, colours->line);
     if (status->phase == PHASE_FINAL)
-        put(out, ", peripheries=2");
-    put(out, ", tooltip=\"");
+        buffer_printf(out, ", peripheries=2");
+    buffer_printf(out, ", tooltip=\"");
     put_dot_text(out, status->meaning[0] != 0 ? status->meaning : status->name);
-    put(out, "\"];\n");
+    buffer_printf(out, "\"];\n");
 }
 
 static void put_dot_phase(struct buffer *out, const struct table *table, enum phase phase)
@@ -172,24 +158,24 @@ static void put_dot_phase(struct buffer *out, const struct table *table, enum ph
         if (table->statuses[i].phase != phase)
             continue;
         if (!begun)
-            put(out,
-                "    subgraph cluster_%s {\n"
-                "        label=\"%s\"; labelloc=t; style=\"rounded,filled\";\n"
-                "        color=\"%s\"; fontcolor=\"%s\";\n",
-                phase_words[phase], phase_words[phase], phase_colours[phase].ground,
-                phase_colours[phase].line);
+            buffer_printf(out,
+                          "    subgraph cluster_%s {\n"
+                          "        label=\"%s\"; labelloc=t; style=\"rounded,filled\";\n"
+                          "        color=\"%s\"; fontcolor=\"%s\";\n",
+                          phase_words[phase], phase_words[phase], phase_colours[phase].ground,
+                          phase_colours[phase].line);
         begun = true;
         put_dot_status(out, &table->statuses[i], i);
     }
     if (begun)
-        put(out, "    }\n");
+        buffer_printf(out, "    }\n");
 }
 
 static void put_dot_ways(struct buffer *out, size_t from, uint64_t then, const char *manner)
 {
     for (size_t to = 0; to < STATUSES_MAX; to++)
         if ((then >> to & 1) != 0)
-            put(out, "    s%zu -> s%zu%s;\n", from, to, manner);
+            buffer_printf(out, "    s%zu -> s%zu%s;\n", from, to, manner);
 }
 
 void drawing_dot(struct buffer *out, const struct table *table, bool all)
@@ -197,28 +183,29 @@ void drawing_dot(struct buffer *out, const struct table *table, bool all)
     struct ways ways;
 
     find_ways(table, &ways);
-    put(out, "digraph \"%s\" {\n", table->channel);
-    put(out, "    rankdir=LR; nodesep=0.18; ranksep=0.4; bgcolor=white; labelloc=b; fontsize=11;\n"
+    buffer_printf(out, "digraph \"%s\" {\n", table->channel);
+    buffer_printf(
+        out, "    rankdir=LR; nodesep=0.18; ranksep=0.4; bgcolor=white; labelloc=b; fontsize=11;\n"
              "    fontname=\"Helvetica\"; fontcolor=\"#546e7a\";\n"
              "    node [shape=box, style=\"rounded,filled\", width=1.2];\n"
              "    node [fontname=\"Helvetica\", fontsize=11];\n"
              "    edge [color=\"#607d8b\", arrowsize=0.7];\n"
              "    label=\"");
     put_caption(out, table, &ways, all);
-    put(out, "\";\n    none [");
+    buffer_printf(out, "\";\n    none [");
     put_dot_id(out, "");
-    put(out, ", label=\"no status yet\\n");
+    buffer_printf(out, ", label=\"no status yet\\n");
     put_verdict(out, table->initial_outcome, table->initial_settle_after_ms);
-    put(out, "\", style=dashed, color=\"#90a4ae\", tooltip=\"the send alone\"];\n");
+    buffer_printf(out, "\", style=dashed, color=\"#90a4ae\", tooltip=\"the send alone\"];\n");
     for (int phase = 0; phase < PHASE_COUNT; phase++)
         put_dot_phase(out, table, (enum phase)phase);
-    put(out, "    none -> s0 [style=dashed];\n");
+    buffer_printf(out, "    none -> s0 [style=dashed];\n");
     for (size_t from = 0; from < table->count; from++) {
         put_dot_ways(out, from, ways.short_ones[from], "");
         if (all)
             put_dot_ways(out, from, ways.long_ones[from], " [color=\"#cfd8dc\", constraint=false]");
     }
-    put(out, "}\n");
+    buffer_printf(out, "}\n");
 }
 
 /* ---- mermaid ---------------------------------------------------------------------------- */
@@ -233,21 +220,21 @@ static void put_mermaid_phase(struct buffer *out, const struct table *table, enu
         if (status->phase != phase)
             continue;
         if (!begun)
-            put(out, "    subgraph %s\n", phase_words[phase]);
+            buffer_printf(out, "    subgraph %s\n", phase_words[phase]);
         begun = true;
-        put(out, "        s%zu%s\"%s<br/>", i, final ? "[[" : "(", status->name);
+        buffer_printf(out, "        s%zu%s\"%s<br/>", i, final ? "[[" : "(", status->name);
         put_verdict(out, status->outcome, status->settle_after_ms);
-        put(out, "\"%s:::%s\n", final ? "]]" : ")", phase_words[phase]);
+        buffer_printf(out, "\"%s:::%s\n", final ? "]]" : ")", phase_words[phase]);
     }
     if (begun)
-        put(out, "    end\n");
+        buffer_printf(out, "    end\n");
 }
 
 static void put_mermaid_ways(struct buffer *out, size_t from, uint64_t then, const char *arrow)
 {
     for (size_t to = 0; to < STATUSES_MAX; to++)
         if ((then >> to & 1) != 0)
-            put(out, "    s%zu %s s%zu\n", from, arrow, to);
+            buffer_printf(out, "    s%zu %s s%zu\n", from, arrow, to);
 }
 
 void drawing_mermaid(struct buffer *out, const struct table *table, bool all)
@@ -255,22 +242,22 @@ void drawing_mermaid(struct buffer *out, const struct table *table, bool all)
     struct ways ways;
 
     find_ways(table, &ways);
-    put(out, "---\ntitle: \"");
+    buffer_printf(out, "---\ntitle: \"");
     put_caption(out, table, &ways, all);
-    put(out, "\"\n---\nflowchart LR\n    none(\"no status yet<br/>");
+    buffer_printf(out, "\"\n---\nflowchart LR\n    none(\"no status yet<br/>");
     put_verdict(out, table->initial_outcome, table->initial_settle_after_ms);
-    put(out, "\")\n");
+    buffer_printf(out, "\")\n");
     for (int phase = 0; phase < PHASE_COUNT; phase++)
         put_mermaid_phase(out, table, (enum phase)phase);
-    put(out, "    none -.-> s0\n");
+    buffer_printf(out, "    none -.-> s0\n");
     for (size_t from = 0; from < table->count; from++) {
         put_mermaid_ways(out, from, ways.short_ones[from], "-->");
         if (all)
             put_mermaid_ways(out, from, ways.long_ones[from], "-.->");
     }
     for (int phase = 0; phase < PHASE_COUNT; phase++)
-        put(out, "    classDef %s fill:%s,stroke:%s,color:#263238\n", phase_words[phase],
-            phase_colours[phase].fill, phase_colours[phase].line);
+        buffer_printf(out, "    classDef %s fill:%s,stroke:%s,color:#263238\n", phase_words[phase],
+                      phase_colours[phase].fill, phase_colours[phase].line);
 }
 
 /* ---- svg ---------------------------------------------------------------------------------- */

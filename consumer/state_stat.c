@@ -13,7 +13,6 @@
 #include "statemachine/step.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 void state_stat_init(struct state_stat *stat, const struct tables *tables)
@@ -77,8 +76,8 @@ static bool add_message(void *context, struct message_key key, const struct reco
     struct partition_stat *one = context;
     struct state_stat *stat = one->stat;
     const struct table *table = stat->tables->rows[key.channel];
-    int phase = record->state == STATUS_NONE ? PHASE_COUNT
-                                             : (int)table->statuses[record->state].phase;
+    int phase =
+        record->state == STATUS_NONE ? PHASE_COUNT : (int)table->statuses[record->state].phase;
     size_t size;
 
     buffer_clear(&stat->encoded);
@@ -122,10 +121,10 @@ static uint64_t less(uint64_t from, uint64_t what)
 static struct state_sum superseded(const struct state_stat *stat)
 {
     return (struct state_sum){
-        .records = less(stat->all.records, stat->live.records + stat->tombstones.records +
-                                               stat->controls.records),
-        .bytes = less(stat->all.bytes,
-                      stat->live.bytes + stat->tombstones.bytes + stat->controls.bytes),
+        .records = less(stat->all.records,
+                        stat->live.records + stat->tombstones.records + stat->controls.records),
+        .bytes =
+            less(stat->all.bytes, stat->live.bytes + stat->tombstones.bytes + stat->controls.bytes),
     };
 }
 
@@ -144,20 +143,9 @@ static uint64_t mean(uint64_t bytes, uint64_t records)
 
 /* ---- as text ---------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    buffer_put_string(out, line);
-}
-
 static void put_sum(struct buffer *out, const char *name, struct state_sum sum)
 {
-    put(out, "  %-16s %12" PRIu64 " %14" PRIu64 " bytes\n", name, sum.records, sum.bytes);
+    buffer_printf(out, "  %-16s %12" PRIu64 " %14" PRIu64 " bytes\n", name, sum.records, sum.bytes);
 }
 
 static const char *phase_word(int phase)
@@ -167,14 +155,15 @@ static const char *phase_word(int phase)
 
 static void put_groups(struct buffer *out, const struct state_stat *stat)
 {
-    put(out, "\n%-16s %-12s %12s %12s %14s %6s\n", "channel", "phase", "messages", "settled",
-        "bytes", "mean");
+    buffer_printf(out, "\n%-16s %-12s %12s %12s %14s %6s\n", "channel", "phase", "messages",
+                  "settled", "bytes", "mean");
     for (size_t channel = 0; channel < stat->tables->count; channel++)
         for (int phase = 0; phase < STAT_PHASES; phase++) {
             uint64_t messages = stat->groups[channel][phase].messages;
             uint64_t bytes = stat->groups[channel][phase].bytes;
             if (messages > 0)
-                put(out, "%-16s %-12s %12" PRIu64 " %12" PRIu64 " %14" PRIu64 " %6" PRIu64 "\n",
+                buffer_printf(
+                    out, "%-16s %-12s %12" PRIu64 " %12" PRIu64 " %14" PRIu64 " %6" PRIu64 "\n",
                     stat->tables->rows[channel]->channel, phase_word(phase), messages,
                     stat->groups[channel][phase].settled, bytes, mean(bytes, messages));
         }
@@ -182,8 +171,9 @@ static void put_groups(struct buffer *out, const struct state_stat *stat)
 
 static void put_row(struct buffer *out, const struct state_stat *stat, const struct ranked *row)
 {
-    put(out, "  %s %.*s (partition %" PRId32 ")\n", stat->tables->rows[row->channel]->channel,
-        (int)row->id_size, (const char *)row->id, row->partition);
+    buffer_printf(out, "  %s %.*s (partition %" PRId32 ")\n",
+                  stat->tables->rows[row->channel]->channel, (int)row->id_size,
+                  (const char *)row->id, row->partition);
 }
 
 static void put_times(struct buffer *out, const struct state_stat *stat,
@@ -193,33 +183,34 @@ static void put_times(struct buffer *out, const struct state_stat *stat,
 
     for (size_t i = 0; i < ranking->count; i++) {
         instant_format(sign * ranking->rows[i].value, time);
-        put(out, "  %s", time);
+        buffer_printf(out, "  %s", time);
         put_row(out, stat, &ranking->rows[i]);
     }
 }
 
 void state_stat_text(struct buffer *out, const char *topic, const struct state_stat *stat)
 {
-    put(out, "%s, %" PRIu64 " partitions, %" PRIu64 " offsets\n", topic, stat->partitions,
-        stat->offsets);
+    buffer_printf(out, "%s, %" PRIu64 " partitions, %" PRIu64 " offsets\n", topic, stat->partitions,
+                  stat->offsets);
     put_sum(out, "live messages", stat->live);
     put_sum(out, "control records", stat->controls);
     put_sum(out, "superseded", superseded(stat));
     put_sum(out, "tombstones", stat->tombstones);
     put_sum(out, "all", stat->all);
-    put(out, "garbage %.1f %% of the bytes; a live record has %" PRIu64 " bytes in the mean\n",
-        100 * garbage(stat), mean(stat->live.bytes, stat->live.records));
+    buffer_printf(out,
+                  "garbage %.1f %% of the bytes; a live record has %" PRIu64 " bytes in the mean\n",
+                  100 * garbage(stat), mean(stat->live.bytes, stat->live.records));
     if (stat->live.records == 0)
         return;
     put_groups(out, stat);
-    put(out, "\nfirst seen: the oldest and the newest\n");
+    buffer_printf(out, "\nfirst seen: the oldest and the newest\n");
     put_times(out, stat, &stat->oldest, 1);
     put_times(out, stat, &stat->newest, -1);
-    put(out, "\nnext deadlines\n");
+    buffer_printf(out, "\nnext deadlines\n");
     put_times(out, stat, &stat->due, 1);
-    put(out, "\nlargest records\n");
+    buffer_printf(out, "\nlargest records\n");
     for (size_t i = 0; i < stat->largest.count; i++) {
-        put(out, "  %6" PRId64 " bytes", -stat->largest.rows[i].value);
+        buffer_printf(out, "  %6" PRId64 " bytes", -stat->largest.rows[i].value);
         put_row(out, stat, &stat->largest.rows[i]);
     }
 }

@@ -3,9 +3,6 @@
 
 #include "statemachine/require.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 static void add(uint64_t *to, const uint64_t *from, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -92,24 +89,14 @@ void tally_require_whole(const struct tally *tally)
     require(accounted == tally->records);
 }
 
-__attribute__((format(printf, 2, 3))) static void put(struct buffer *out, const char *format, ...)
-{
-    char line[512];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    buffer_put_string(out, line);
-}
-
 static void put_counts(struct buffer *out, const char *name, const char *const *words,
                        const uint64_t *counts, int count)
 {
-    put(out, "\"%s\":{", name);
+    buffer_printf(out, "\"%s\":{", name);
     for (int i = 0; i < count; i++)
-        put(out, "%s\"%s\":%llu", i == 0 ? "" : ",", words[i], (unsigned long long)counts[i]);
-    put(out, "}");
+        buffer_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",", words[i],
+                      (unsigned long long)counts[i]);
+    buffer_printf(out, "}");
 }
 
 static double per_second(const struct tally *tally, double seconds)
@@ -135,46 +122,47 @@ void summary_json(struct buffer *out, const struct tables *tables, const struct 
     uint64_t arrivals[ARRIVAL_COUNT];
     bool first = true;
 
-    put(out, "{\"events\":%llu,\"seconds\":%.3f,\"events_per_s\":%.0f,",
-        (unsigned long long)tally->records, seconds, per_second(tally, seconds));
+    buffer_printf(out, "{\"events\":%llu,\"seconds\":%.3f,\"events_per_s\":%.0f,",
+                  (unsigned long long)tally->records, seconds, per_second(tally, seconds));
     for (int i = 0; i < ARRIVAL_COUNT; i++)
         arrivals[i] = tally_arrivals(tally, (enum arrival)i);
     put_counts(out, "arrivals", arrival_words, arrivals, ARRIVAL_COUNT);
-    put(out, ",");
+    buffer_printf(out, ",");
     put_counts(out, "dead_letters", reason_words, tally->dead_letters, REASON_COUNT);
-    put(out, ",\"outcomes\":{");
+    buffer_printf(out, ",\"outcomes\":{");
     for (size_t i = 0; i < tables->count; i++) {
         bool first_outcome = true;
-        put(out, "%s\"%s\":{", first ? "" : ",", tables->rows[i]->channel);
+        buffer_printf(out, "%s\"%s\":{", first ? "" : ",", tables->rows[i]->channel);
         first = false;
         for (int j = 0; j < OUTCOME_COUNT; j++) {
             uint64_t count = channel_outcomes(&tally->channels[i], (enum outcome)j);
             if (count == 0)
                 continue;
-            put(out, "%s\"%s\":%llu", first_outcome ? "" : ",", outcome_words[j],
-                (unsigned long long)count);
+            buffer_printf(out, "%s\"%s\":%llu", first_outcome ? "" : ",", outcome_words[j],
+                          (unsigned long long)count);
             first_outcome = false;
         }
-        put(out, "}");
+        buffer_printf(out, "}");
     }
-    put(out,
-        "},\"corrections\":%llu,\"forgotten\":%llu,\"live\":%llu,"
-        "\"unsent\":%llu}",
-        (unsigned long long)tally_corrections(tally), (unsigned long long)tally_forgotten(tally),
-        (unsigned long long)remains->live, (unsigned long long)unsent(tally, remains));
+    buffer_printf(out,
+                  "},\"corrections\":%llu,\"forgotten\":%llu,\"live\":%llu,"
+                  "\"unsent\":%llu}",
+                  (unsigned long long)tally_corrections(tally),
+                  (unsigned long long)tally_forgotten(tally), (unsigned long long)remains->live,
+                  (unsigned long long)unsent(tally, remains));
 }
 
 void summary_text(struct buffer *out, const struct tables *tables, const struct tally *tally,
                   const struct remains *remains, double seconds)
 {
-    put(out, "%llu events in %.2f s (%.0f a second)\n", (unsigned long long)tally->records, seconds,
-        per_second(tally, seconds));
-    put(out, "  arrivals    ");
+    buffer_printf(out, "%llu events in %.2f s (%.0f a second)\n",
+                  (unsigned long long)tally->records, seconds, per_second(tally, seconds));
+    buffer_printf(out, "  arrivals    ");
     for (int i = 0; i < ARRIVAL_COUNT; i++)
         if (tally_arrivals(tally, (enum arrival)i) > 0)
-            put(out, " %s %llu", arrival_words[i],
-                (unsigned long long)tally_arrivals(tally, (enum arrival)i));
-    put(out, "\n");
+            buffer_printf(out, " %s %llu", arrival_words[i],
+                          (unsigned long long)tally_arrivals(tally, (enum arrival)i));
+    buffer_printf(out, "\n");
     for (size_t i = 0; i < tables->count; i++) {
         bool any = false;
         for (int j = 0; j < OUTCOME_COUNT; j++) {
@@ -182,22 +170,25 @@ void summary_text(struct buffer *out, const struct tables *tables, const struct 
             if (count == 0)
                 continue;
             if (!any)
-                put(out, "  %-12s", tables->rows[i]->channel);
+                buffer_printf(out, "  %-12s", tables->rows[i]->channel);
             any = true;
-            put(out, " %s %llu", outcome_words[j], (unsigned long long)count);
+            buffer_printf(out, " %s %llu", outcome_words[j], (unsigned long long)count);
         }
         if (any)
-            put(out, "\n");
+            buffer_printf(out, "\n");
     }
-    put(out, "  outcomes     %llu, of which %llu corrections; %llu messages wait or are kept\n",
+    buffer_printf(
+        out, "  outcomes     %llu, of which %llu corrections; %llu messages wait or are kept\n",
         (unsigned long long)tally_outcomes(tally), (unsigned long long)tally_corrections(tally),
         (unsigned long long)remains->live);
     if (unsent(tally, remains) > 0)
-        put(out, "  unsent       %llu lives without their send: it lies before, or never came\n",
+        buffer_printf(
+            out, "  unsent       %llu lives without their send: it lies before, or never came\n",
             (unsigned long long)unsent(tally, remains));
-    put(out, "  dead letters %llu", (unsigned long long)tally_dead_letters(tally));
+    buffer_printf(out, "  dead letters %llu", (unsigned long long)tally_dead_letters(tally));
     for (int i = 0; i < REASON_COUNT; i++)
         if (tally->dead_letters[i] > 0)
-            put(out, " %s %llu", reason_words[i], (unsigned long long)tally->dead_letters[i]);
-    put(out, "\n");
+            buffer_printf(out, " %s %llu", reason_words[i],
+                          (unsigned long long)tally->dead_letters[i]);
+    buffer_printf(out, "\n");
 }

@@ -3,6 +3,8 @@
 
 #include "schemas/pen.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +85,26 @@ void buffer_put_decimal(struct buffer *buffer, int64_t value)
 
     if (out != NULL)
         buffer->size += (size_t)(pen_decimal(out, value) - out);
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    va_list args, again;
+    int size;
+    uint8_t *out;
+
+    va_start(args, format);
+    va_copy(again, args);
+    size = vsnprintf(NULL, 0, format, args);
+    out = size < 0 ? NULL : buffer_reserve(buffer, (size_t)size + 1);
+    if (out != NULL) {
+        vsnprintf((char *)out, (size_t)size + 1, format, again);
+        buffer->size += (size_t)size;
+    } else {
+        buffer->failed = true;
+    }
+    va_end(again);
+    va_end(args);
 }
 
 void buffer_put_json_string(struct buffer *buffer, const void *bytes, size_t size)

@@ -29,6 +29,10 @@ void buffer_put_byte(struct buffer *buffer, uint8_t byte);
 void buffer_put_string(struct buffer *buffer, const char *string);
 void buffer_put_decimal(struct buffer *buffer, int64_t value);
 
+/* As printf() would, of any length, without a NUL. */
+__attribute__((format(printf, 2, 3))) void buffer_printf(struct buffer *buffer, const char *format,
+                                                         ...);
+
 /*
  * A JSON string with its quotes. Escapes the two that must be, and control characters (short forms
  * \b \f \n \r \t, else \u00xx); all other bytes as they are.

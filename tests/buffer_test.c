@@ -83,6 +83,27 @@ static void decimals_are_exact_at_the_ends_of_their_range(void **state)
     buffer_release(&buffer);
 }
 
+static void a_format_is_written_whole_and_without_a_nul(void **state)
+{
+    struct buffer buffer = {0};
+    char long_one[3000];
+
+    (void)state;
+    memset(long_one, 'x', sizeof(long_one) - 1);
+    long_one[sizeof(long_one) - 1] = 0;
+    buffer_printf(&buffer, "%s", "");
+    assert_int_equal(buffer.size, 0);
+    buffer_printf(&buffer, "%d%%, ", 50);
+    buffer_printf(&buffer, "%s%c", "two", '.');
+    assert_content(&buffer, "50%, two.", 9);
+    buffer_clear(&buffer);
+    buffer_printf(&buffer, "<%s>", long_one);
+    assert_int_equal(buffer.size, sizeof(long_one) - 1 + 2);
+    assert_int_equal(buffer.bytes[0], '<');
+    assert_int_equal(buffer.bytes[buffer.size - 1], '>');
+    buffer_release(&buffer);
+}
+
 static void json_strings_escape_what_must_be_escaped_and_nothing_else(void **state)
 {
     static const struct {
@@ -249,6 +270,7 @@ int main(void)
         cmocka_unit_test(what_was_put_comes_out_in_order_however_often_it_grew),
         cmocka_unit_test(a_failure_is_remembered_until_the_buffer_is_cleared),
         cmocka_unit_test(decimals_are_exact_at_the_ends_of_their_range),
+        cmocka_unit_test(a_format_is_written_whole_and_without_a_nul),
         cmocka_unit_test(json_strings_escape_what_must_be_escaped_and_nothing_else),
         cmocka_unit_test(varints_take_seven_bits_a_byte_least_first),
         cmocka_unit_test(base64_passes_the_vectors_of_its_rfc_both_ways),
