@@ -237,6 +237,8 @@ static void control_view(struct buffer *out, const struct restore_job *job)
         cJSON_AddItemToArray(list, one = cJSON_CreateObject());
         cJSON_AddStringToObject(one, "topic", control->inputs[i].topic);
         view_time(one, "greatest", control->inputs[i].greatest_ms);
+        if (control->inputs[i].next >= 0)
+            view_number(one, "next", control->inputs[i].next);
     }
     add_counts(object, "arrivals", arrival_words, control->arrivals, ARRIVAL_COUNT);
     add_counts(object, "dead_letters", reason_words, control->dead_letters, REASON_COUNT);

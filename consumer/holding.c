@@ -166,6 +166,7 @@ void holding_give_control(const struct holding *holding, const struct tables *ta
         snprintf(control->inputs[i].topic, sizeof(control->inputs[i].topic), "%s",
                  holding->inlets[i].topic);
         control->inputs[i].greatest_ms = task->watermark.inputs[i].greatest_ms;
+        control->inputs[i].next = holding->inlets[i].next;
     }
     memcpy(control->arrivals, task->counts.arrivals, sizeof(control->arrivals));
     memcpy(control->dead_letters, holding->lane.counts.dead_letters, sizeof(control->dead_letters));

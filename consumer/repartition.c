@@ -343,7 +343,8 @@ static bool copy_records(struct repartition *this, struct control *controls)
 }
 
 /* One for each new task; the first has the books of all before. */
-static bool put_control(struct repartition *this, int32_t partition)
+static bool put_control(struct repartition *this, int32_t partition,
+                        rd_kafka_topic_partition_list_t *offsets)
 {
     const struct config_list *inputs = &this->to.config->input_topics;
     struct control *control = &this->control;
@@ -356,6 +357,8 @@ static bool put_control(struct repartition *this, int32_t partition)
         snprintf(control->inputs[i].topic, sizeof(control->inputs[i].topic), "%s",
                  inputs->items[i]);
         control->inputs[i].greatest_ms = TIME_NONE;
+        control->inputs[i].next =
+            rd_kafka_topic_partition_list_find(offsets, inputs->items[i], partition)->offset;
     }
     do {
         control->lineage = hash_seed();
@@ -404,7 +407,7 @@ static bool finish(struct repartition *this)
     bool good = offsets->cnt == this->to.partitions * (int)this->to.config->input_topics.count;
 
     for (int32_t p = 0; p < this->to.partitions && good; p++)
-        good = put_control(this, p);
+        good = put_control(this, p, offsets);
     good = good && serve(this) &&
            errand_commit(&this->errand, offsets, this->to.sole.generation);
     rd_kafka_topic_partition_list_destroy(offsets);

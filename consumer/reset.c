@@ -320,6 +320,7 @@ static bool put_control(struct reset *reset, int32_t partition)
     for (size_t i = 0; i < inputs->count; i++) {
         snprintf(control.inputs[i].topic, sizeof(control.inputs[i].topic), "%s", inputs->items[i]);
         control.inputs[i].greatest_ms = TIME_NONE;
+        control.inputs[i].next = reset->plans[partition].to[i];
     }
     while (control.lineage == 0)
         control.lineage = hash_seed();

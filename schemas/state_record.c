@@ -206,6 +206,8 @@ void control_encode(struct buffer *out, const struct control *control)
     }
     put_word64(out, control->lineage);
     buffer_put_varint(out, control->live);
+    for (size_t i = 0; i < control->input_count; i++)
+        buffer_put_zigzag(out, control->inputs[i].next);
     put_checksum(out, from);
 }
 
@@ -543,6 +545,7 @@ enum state_fault control_decode(const uint8_t *value, size_t size, struct contro
     for (size_t i = 0; i < control->input_count; i++) {
         take_name(&in, control->inputs[i].topic, sizeof(control->inputs[i].topic));
         control->inputs[i].greatest_ms = take_zigzag(&in);
+        control->inputs[i].next = -1;
     }
     take_counts(&in, arrival_words, control->arrivals, ARRIVAL_COUNT);
     take_counts(&in, reason_words, control->dead_letters, REASON_COUNT);
@@ -557,6 +560,10 @@ enum state_fault control_decode(const uint8_t *value, size_t size, struct contro
     if (value[0] >= 2) {
         control->lineage = take_word64(&in);
         control->live = take_varint(&in);
+    }
+    for (size_t i = 0; i < control->input_count && value[0] >= 3; i++) {
+        control->inputs[i].next = take_zigzag(&in);
+        in.bad = in.bad || control->inputs[i].next < -1;
     }
     return in.bad || in.at != in.end ? STATE_CORRUPT : STATE_GOOD;
 }

@@ -14,7 +14,8 @@
 
 enum {
     STATE_RECORD_VERSION = 1,
-    CONTROL_VERSION = 2, /* version 1 knew neither lineage nor live; it is read, too */
+    /* Version 1 knew neither lineage nor live, 2 no places in the inputs; both are read, too. */
+    CONTROL_VERSION = 3,
 };
 
 /* The one control record of a task. */
@@ -25,6 +26,7 @@ struct control {
     struct {
         char topic[256];
         int64_t greatest_ms; /* TIME_NONE: it has said nothing yet */
+        int64_t next;        /* offset, as the transaction committed it; -1: not known */
     } inputs[INPUTS_MAX];
     uint64_t arrivals[ARRIVAL_COUNT];
     uint64_t dead_letters[REASON_COUNT];
