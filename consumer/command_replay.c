@@ -26,6 +26,7 @@ struct arguments {
     int64_t now_ms;
     struct buffer words; /* options that decide what comes out, as they were given */
     bool has_now, to_end_of_time, json, quiet;
+    bool state_moves; /* --state-at is a duration */
 };
 
 enum {
@@ -40,6 +41,7 @@ enum {
     KEY_PARALLEL,
     KEY_TO_TOPIC,
     KEY_NAME,
+    KEY_STATE_AT,
 };
 
 static const struct argp_option options[] = {
@@ -58,6 +60,10 @@ static const struct argp_option options[] = {
      "beginning",
      2},
     {"to", KEY_TO, "WHERE", 0, "likewise, exclusive; default: the end as it is at the start", 2},
+    {"state-at", KEY_STATE_AT, "WHERE", 0,
+     "begin with what the application of app.id had kept: before this offset of its state topic, "
+     "or before a time or duration, like --from; and where its inputs then stood",
+     2},
     {"into", KEY_INTO, "DIR", 0,
      "a file of outcomes and one of dead letters for each partition, renamed when all are whole",
      2},
@@ -79,7 +85,7 @@ static bool parse_time(const char *text, int64_t *ms)
     return end != text && *end == 0 && *ms >= 0 && *ms <= TIME_MAX_MS;
 }
 
-/* What a group may be called. */
+/* An option that decides what comes out. */
 static void note(struct arguments *arguments, char key, const char *value)
 {
     buffer_put_byte(&arguments->words, (uint8_t)key);
@@ -111,6 +117,13 @@ static void check_together(struct arguments *arguments, struct argp_state *state
     if (!topics->range.given &&
         (topics->range.from.kind != POSITION_DEFAULT || topics->range.to.kind != POSITION_DEFAULT))
         argp_error(state, "--from and --to go with --topics");
+    if (!topics->range.given && topics->state_at.kind != POSITION_DEFAULT)
+        argp_error(state, "--state-at goes with --topics");
+    if (topics->range.from.kind != POSITION_DEFAULT && topics->state_at.kind != POSITION_DEFAULT)
+        argp_error(state, "--from or --state-at, not both: the state knows where it ends");
+    if (topics->to_topic != NULL && arguments->state_moves)
+        argp_error(state, "--state-at: a duration back from now is another point the next time: "
+                          "give an offset or a time with --to-topic");
     if (!topics->range.given && topics->into != NULL)
         argp_error(state, "--into goes with --topics");
     if (!topics->range.given && topics->to_topic != NULL)
@@ -181,6 +194,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
         if (!replay_position_parse(value, clock_wall_ms(), &arguments->topics.range.to))
             argp_error(state, "--to: \"%s\" is no offset, time or duration", value);
         return 0;
+    case KEY_STATE_AT:
+        note(arguments, 's', value);
+        arguments->state_moves = value[0] == '-';
+        if (!replay_position_parse(value, clock_wall_ms(), &arguments->topics.state_at))
+            argp_error(state, "--state-at: \"%s\" is no offset, time or duration", value);
+        return 0;
     case KEY_TO_TOPIC:
         arguments->topics.to_topic = value;
         return 0;
@@ -232,7 +251,7 @@ static void summarise(const struct arguments *arguments, const struct tables *ta
     buffer_release(&out);
 }
 
-static int replay(struct arguments *arguments, const struct tables *tables, FILE *dead_letters)
+static int replay(struct arguments *arguments, struct tables *tables, FILE *dead_letters)
 {
     static const char *const standard_input[] = {"-"};
     bool bar = !arguments->quiet && isatty(STDERR_FILENO);
@@ -302,7 +321,8 @@ const struct argp argp_of_replay = {
            "A message whose send lies before the range is opened by a receipt, and its outcome "
            "says \"send_seen\":false. The summary counts as `unsent` the lives that never saw "
            "their send. Whether it lies before the range or never came, the range cannot tell; "
-           "where it begins with the topics' first records, none lies before.\n\n"
+           "where it begins with the topics' first records, none lies before. With --state-at "
+           "nothing is cut through: it goes on from what a stage had kept (docs/replay.md).\n\n"
            "--to-topic keeps, by the group APP.ID.replay.NAME, how many outcomes of each "
            "partition are there, and which offsets it began with, in the transactions of the "
            "outcomes. The same command again computes all from the beginning, within the same "
@@ -320,7 +340,9 @@ const struct argp argp_of_replay = {
            "  upshot replay -F upshot.conf --topics message.sends,message.receipts --into july "
            "--parallel 4 --from 2026-07-01T00:00:00Z --to 2026-08-01T00:00:00Z\n"
            "  upshot replay -F upshot.conf --topics message.sends,message.receipts --from -36h "
-           "--to-topic message.outcomes.again --name table-7\n\n" OPTIONS_HELP,
+           "--to-topic message.outcomes.again --name table-7\n"
+           "  upshot replay -F upshot.conf --topics message.sends,message.receipts "
+           "--state-at 2026-07-01T00:00:00Z --to 2026-08-01T00:00:00Z\n\n" OPTIONS_HELP,
 };
 
 int command_replay(int argc, char **argv)

@@ -142,10 +142,11 @@ void holding_take_control(struct holding *holding, const struct control *control
     struct task *task = &holding->lane.task;
 
     watermark_reach(&task->watermark, control->watermark_ms);
-    for (size_t i = 0; i < holding->inlet_count; i++)
-        for (size_t j = 0; j < control->input_count; j++)
-            if (strcmp(holding->inlets[i].topic, control->inputs[j].topic) == 0)
-                task->watermark.inputs[i].greatest_ms = control->inputs[j].greatest_ms;
+    for (size_t i = 0; i < holding->inlet_count; i++) {
+        const struct control_input *input = control_find_input(control, holding->inlets[i].topic);
+        if (input != NULL)
+            task->watermark.inputs[i].greatest_ms = input->greatest_ms;
+    }
     memcpy(task->counts.arrivals, control->arrivals, sizeof(task->counts.arrivals));
     memcpy(holding->lane.counts.dead_letters, control->dead_letters,
            sizeof(holding->lane.counts.dead_letters));

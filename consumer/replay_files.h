@@ -21,7 +21,7 @@ struct replay_progress {
 };
 
 struct replay_options {
-    const struct tables *tables;
+    struct tables *tables; /* read only, but for names of an older state (state_point.h) */
     const char *const *paths;
     size_t path_count;
     int64_t latest_ms; /* skew is judged against it; INT64_MAX: not at all */

@@ -15,6 +15,7 @@
 #include "consumer/replay_into.h"
 #include "consumer/replay_out.h"
 #include "consumer/replay_target.h"
+#include "consumer/state_point.h"
 #include "consumer/summary.h"
 #include "statemachine/memory.h"
 
@@ -34,6 +35,7 @@ struct replay {
     size_t input_count;
     int32_t partitions;
     struct topic_bounds *bounds; /* of the inputs of partition 0, then those of 1 ... */
+    struct state_points states;  /* with state_at */
     struct replay_target target; /* with to_topic */
     struct hand *hands;
     int hand_count;
@@ -108,27 +110,50 @@ static void on_dead_letter(void *context, const struct lane *lane, const struct 
 
 /* ---- the range -------------------------------------------------------------------------- */
 
-static bool find_bounds(struct replay *replay, struct topic_reader *reader, const char *topic,
-                        int32_t partition, struct topic_bounds *bounds)
+static struct topic_bounds *bounds_of(const struct replay *replay, int32_t partition)
 {
-    const struct replay_range *wanted = &replay->topics->range;
-    int64_t low, high;
+    return &replay->bounds[(size_t)partition * replay->input_count];
+}
 
-    if (!topic_find_ends(reader, topic, partition, &low, &high))
+/* What a partition begins with; NULL: with nothing, at the beginning of the range. */
+static const struct state_point *state_of(const struct replay *replay, int32_t partition)
+{
+    const struct state_point *point = &replay->states.points[partition];
+
+    return replay->states.points != NULL && point->transaction > 0 ? point : NULL;
+}
+
+static bool find_begin(struct replay *replay, struct topic_reader *reader, int32_t partition,
+                       size_t input, const struct topic_bounds *all, int64_t *begin)
+{
+    const struct state_point *state = state_of(replay, partition);
+    const char *topic = replay->config->input_topics.items[input];
+
+    if (state == NULL)
+        return topic_find_offset(reader, topic, partition, &replay->topics->range.from, all->begin,
+                                 all->end, begin);
+    *begin = state->next[input];
+    return (*begin >= all->begin && *begin <= all->end) ||
+           topic_reader_fail(reader, topic, "cannot be replayed from that state",
+                             "records behind it are gone");
+}
+
+static bool find_bounds(struct replay *replay, struct topic_reader *reader, int32_t partition,
+                        size_t input)
+{
+    const char *topic = replay->config->input_topics.items[input];
+    struct topic_bounds *bounds = &bounds_of(replay, partition)[input], all;
+
+    if (!topic_find_ends(reader, topic, partition, &all.begin, &all.end))
         return false;
-    bounds->begin = low;
-    bounds->end = high;
-    if (!topic_find_offset(reader, topic, partition, &wanted->from, low, high, &bounds->begin) ||
-        !topic_find_offset(reader, topic, partition, &wanted->to, low, high, &bounds->end))
+    *bounds = all;
+    if (!find_begin(replay, reader, partition, input, &all, &bounds->begin) ||
+        !topic_find_offset(reader, topic, partition, &replay->topics->range.to, all.begin, all.end,
+                           &bounds->end))
         return false;
     if (bounds->end < bounds->begin)
         bounds->end = bounds->begin;
     return true;
-}
-
-static struct topic_bounds *bounds_of(const struct replay *replay, int32_t partition)
-{
-    return &replay->bounds[(size_t)partition * replay->input_count];
 }
 
 /* Asks for all that there is to read. */
@@ -136,13 +161,12 @@ static bool find_all(struct replay *replay, struct topic_reader *reader)
 {
     for (int32_t p = 0; p < replay->partitions; p++)
         for (size_t i = 0; i < replay->input_count; i++)
-            if (!find_bounds(replay, reader, replay->config->input_topics.items[i], p,
-                             &bounds_of(replay, p)[i]))
+            if (!find_bounds(replay, reader, p, i))
                 return false;
     return true;
 }
 
-/* As an earlier run has found it, and all of it must be there still. */
+/* What an earlier run began with must be there still, and be the same. */
 static bool recall_all(struct replay *replay, struct topic_reader *reader)
 {
     for (int32_t p = 0; p < replay->partitions; p++) {
@@ -157,6 +181,9 @@ static bool recall_all(struct replay *replay, struct topic_reader *reader)
             if (low > bounds[i].begin || high < bounds[i].end)
                 return topic_reader_fail(reader, topic, "cannot be replayed to its end",
                                          "records of the range that it began with are gone");
+            if (state_of(replay, p) != NULL && state_of(replay, p)->next[i] != bounds[i].begin)
+                return topic_reader_fail(reader, topic, "cannot be replayed to its end",
+                                         "the state at that point is another one by now");
         }
     }
     return true;
@@ -183,6 +210,10 @@ static int find_range(struct replay *replay, struct topic_reader *reader)
 
     replay->partitions = topic_count_input_partitions(reader);
     if (reader->error != EXIT_WELL)
+        return reader->error;
+    if (replay->topics->state_at.kind != POSITION_DEFAULT &&
+        !state_points_open(&replay->states, reader, replay->options->tables,
+                           &replay->topics->state_at, replay->partitions))
         return reader->error;
     count = (size_t)replay->partitions * replay->input_count;
     replay->bounds = memory_get_clean(count * sizeof(*replay->bounds));
@@ -297,7 +328,9 @@ static void replay_partition(struct hand *hand, int32_t partition)
         hand->ranges[i].end = bounds_of(replay, partition)[i].end;
     }
     lane_init(&lane, partition, replay->options->tables, replay->input_count, hash_seed());
-    if (topic_ranges_open(&hand->reader, hand->ranges, replay->input_count, partition))
+    if ((state_of(replay, partition) == NULL ||
+         state_point_restore(&replay->states, &hand->reader, partition, &lane)) &&
+        topic_ranges_open(&hand->reader, hand->ranges, replay->input_count, partition))
         pump_partition(hand, &lane);
     topic_ranges_close(&hand->reader, hand->ranges, replay->input_count);
     lane_require_whole(&lane);
@@ -446,5 +479,6 @@ int replay_topics(const struct replay_options *options, const struct config *con
         replay_target_close(&replay.target);
     free(replay.hands);
     free(replay.bounds);
+    state_points_close(&replay.states);
     return code;
 }

@@ -12,6 +12,7 @@ enum { REPLAY_PARALLEL_MAX = 64 };
 
 struct replay_topics_options {
     struct replay_range range;
+    struct replay_position state_at; /* POSITION_DEFAULT: every message begins anew */
     const char *into;     /* a directory, or */
     const char *to_topic; /* a topic, or, both NULL, the streams of the other options */
     const char *name;     /* with to_topic: that it goes on by */

@@ -215,7 +215,8 @@ static void finish(struct restore *restore, struct restore_job *job)
         job->snapshot_transaction = snapshot_reader_transaction(job->image);
         job->snapshot_wall_ms = snapshot_reader_created_ms(job->image);
     }
-    log_info("restored",
+    /* Who only wants to look says himself what he has found. */
+    log_line(job->bounded ? LOG_DEBUG_LEVEL : LOG_INFO_LEVEL, "restored",
              "topic=%s partition=%d records=%" PRIu64 " bytes=%" PRIu64 " snapshot_records=%" PRIu64
              " snapshot_bytes=%" PRIu64 " live=%zu next_offset=%" PRId64 " took_ms=%" PRId64,
              restore->state_topic, job->lane->partition, job->records, job->bytes,

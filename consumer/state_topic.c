@@ -102,8 +102,7 @@ void state_topic_close(struct state_topic *topic)
     *topic = (struct state_topic){0};
 }
 
-/* Until it is whole; what it stumbles over is told. */
-static bool restore_whole(struct restore *restore, const struct restore_job *job)
+bool state_topic_await(struct restore *restore, const struct restore_job *job)
 {
     int64_t heard_ms = clock_monotonic_ms(), next = job->next;
 
@@ -152,7 +151,7 @@ static int walk_one(struct state_topic *topic, int32_t partition, state_topic_vi
     lane_init(&lane, partition, topic->tables, topic->config->input_topics.count, hash_seed());
     restore_init(&restore, topic->config, topic->tables, topic->name, true);
     restore_add_range(&restore, &job, &lane, range->low, range->high);
-    if (restore_whole(&restore, &job)) {
+    if (state_topic_await(&restore, &job)) {
         code = check_count(topic, &job);
         *enough = !visit(context, &job, &lane);
     }

@@ -26,6 +26,12 @@ int state_topic_open(struct state_topic *topic, const struct config *config,
                      struct tables *tables);
 void state_topic_close(struct state_topic *topic);
 
+/*
+ * Until a job (restore_add_range) is whole, waiting for it; false where it cannot be, which is in
+ * the log then.
+ */
+bool state_topic_await(struct restore *restore, const struct restore_job *job);
+
 /* One partition, restored: the lane has its messages, the job what else is known. False: enough. */
 typedef bool state_topic_visit(void *context, const struct restore_job *job,
                                const struct lane *lane);

@@ -567,3 +567,11 @@ enum state_fault control_decode(const uint8_t *value, size_t size, struct contro
     }
     return in.bad || in.at != in.end ? STATE_CORRUPT : STATE_GOOD;
 }
+
+const struct control_input *control_find_input(const struct control *control, const char *topic)
+{
+    for (size_t i = 0; i < control->input_count; i++)
+        if (strcmp(control->inputs[i].topic, topic) == 0)
+            return &control->inputs[i];
+    return NULL;
+}

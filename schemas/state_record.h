@@ -23,7 +23,7 @@ struct control {
     uint64_t transaction; /* number of the transaction that wrote it */
     int64_t watermark_ms;
     size_t input_count;
-    struct {
+    struct control_input {
         char topic[256];
         int64_t greatest_ms; /* TIME_NONE: it has said nothing yet */
         int64_t next;        /* offset, as the transaction committed it; -1: not known */
@@ -72,5 +72,8 @@ enum state_fault {
 enum state_fault state_record_decode(const uint8_t *value, size_t size, struct table *table,
                                      bool allow_ghosts, struct record *record);
 enum state_fault control_decode(const uint8_t *value, size_t size, struct control *control);
+
+/* What it says of an input; NULL: nothing. */
+const struct control_input *control_find_input(const struct control *control, const char *topic);
 
 #endif

@@ -1,0 +1,50 @@
+/*
+ * state_point.h: what an application kept, as it was at a point of its past (replay --state-at).
+ *
+ * A point is a transaction that has landed: of a partition of the state topic, the last one whose
+ * control record lies before an offset, or is older than a time. The records up to there, folded,
+ * are the state as that transaction left it, and the control record says from where each input goes
+ * on.
+ *
+ * Unless Kafka has compacted the topic since. A compaction takes, with a record that a later one
+ * has replaced, all earlier ones of its key; so a message that was replaced behind the point is not
+ * there at all, and the count of messages, which the control record has, tells. For a compaction
+ * just while the topic is read, it is read twice: when a point is looked for, before anything is
+ * made of it, and when its partition's turn has come.
+ */
+#ifndef UPSHOT_CONSUMER_STATE_POINT_H
+#define UPSHOT_CONSUMER_STATE_POINT_H
+
+#include "consumer/pump.h"
+#include "consumer/topic_range.h"
+
+struct state_point {
+    int32_t partition;
+    int64_t low, end;         /* of the state topic: all that it is made of */
+    uint64_t records, bytes;  /* which were read there */
+    uint64_t transaction;     /* 0: no state yet, and nothing else is known */
+    int64_t next[INPUTS_MAX]; /* of the inputs: the first offset that it knows nothing of */
+};
+
+struct state_points {
+    struct topic_reader *reader; /* complaints, and errors, are its */
+    char *topic;
+    struct tables *tables; /* statuses that they have lost stay, without a vote */
+    struct state_point *points; /* by partition */
+};
+
+/*
+ * Finds the point of each partition. Where nothing had been taken yet, it is the empty state, and
+ * the inputs begin at their beginnings. False: told on stderr, once, and kept in the reader.
+ * state_points_close() is due either way.
+ */
+bool state_points_open(struct state_points *points, struct topic_reader *reader,
+                       struct tables *tables, const struct replay_position *wanted,
+                       int32_t partitions);
+void state_points_close(struct state_points *points);
+
+/* Puts the state of a partition, where there is one, into a lane that is empty. */
+bool state_point_restore(const struct state_points *points, struct topic_reader *reader,
+                         int32_t partition, struct lane *lane);
+
+#endif
