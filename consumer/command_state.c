@@ -3,6 +3,8 @@
 #include "consumer/log.h"
 #include "consumer/message_view.h"
 #include "consumer/options.h"
+#include "consumer/clock.h"
+#include "consumer/state_save.h"
 #include "consumer/state_stat.h"
 #include "consumer/state_topic.h"
 #include "consumer/view.h"
@@ -15,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum verb { VERB_NONE, VERB_DUMP, VERB_STAT };
+enum verb { VERB_NONE, VERB_DUMP, VERB_STAT, VERB_SAVE };
 
 enum { PHASE_ANY = -1 }; /* PHASE_COUNT: no status yet */
 
@@ -27,9 +29,11 @@ struct arguments {
     int32_t partition; /* -1: all */
     uint64_t limit;
     bool limited, control, json;
+    const char *dir; /* of save */
+    struct replay_position at;
 };
 
-enum { KEY_CHANNEL = 1, KEY_PARTITION, KEY_PHASE, KEY_LIMIT, KEY_CONTROL, KEY_JSON };
+enum { KEY_CHANNEL = 1, KEY_PARTITION, KEY_PHASE, KEY_LIMIT, KEY_CONTROL, KEY_JSON, KEY_AT };
 
 static const struct argp_option options[] = {
     OPTIONS_OF_CONFIG,
@@ -43,6 +47,11 @@ static const struct argp_option options[] = {
      "each partition's control record instead of its messages: watermark, counts, tables", 2},
     {NULL, 0, NULL, 0, "For stat:", 3},
     {"json", KEY_JSON, NULL, 0, "one JSON object", 3},
+    {NULL, 0, NULL, 0, "For save:", 4},
+    {"at", KEY_AT, "WHERE", 0,
+     "not the last state but that before an offset of the state topic, a time or a duration back "
+     "from now (-36h)",
+     4},
     {0},
 };
 
@@ -72,13 +81,15 @@ static void parse_phase(struct argp_state *state, const char *value, int *phase)
 static void parse_verb(struct argp_state *state, const char *value, enum verb *verb)
 {
     if (*verb != VERB_NONE)
-        argp_error(state, "one of dump and stat, and no more: \"%s\"", value);
+        argp_error(state, "one of dump, stat and save, and no more: \"%s\"", value);
     else if (strcmp(value, "dump") == 0)
         *verb = VERB_DUMP;
     else if (strcmp(value, "stat") == 0)
         *verb = VERB_STAT;
+    else if (strcmp(value, "save") == 0)
+        *verb = VERB_SAVE;
     else
-        argp_error(state, "there is no \"%s\", only dump and stat", value);
+        argp_error(state, "there is no \"%s\", only dump, stat and save", value);
 }
 
 static void check_options(struct argp_state *state, const struct arguments *arguments)
@@ -86,11 +97,19 @@ static void check_options(struct argp_state *state, const struct arguments *argu
     bool filtered = arguments->channel != NULL || arguments->phase != PHASE_ANY;
 
     if (arguments->verb == VERB_NONE)
-        argp_error(state, "say dump or stat");
-    if (arguments->verb == VERB_STAT && (filtered || arguments->limited || arguments->control))
+        argp_error(state, "say dump, stat or save DIR");
+    if (arguments->verb != VERB_DUMP && (filtered || arguments->limited || arguments->control))
         argp_error(state, "--channel, --phase, --limit and --control go with dump");
-    if (arguments->verb == VERB_DUMP && arguments->json)
+    if (arguments->verb != VERB_STAT && arguments->json)
         argp_error(state, "--json goes with stat; dump writes nothing else");
+    if (arguments->verb != VERB_SAVE && arguments->at.kind != POSITION_DEFAULT)
+        argp_error(state, "--at goes with save");
+    if (arguments->verb == VERB_SAVE && arguments->dir == NULL)
+        argp_error(state, "save into which directory?");
+    if (arguments->verb == VERB_SAVE && arguments->partition >= 0)
+        argp_error(state, "--partition goes with dump and stat; save has all of them");
+    if (arguments->verb == VERB_SAVE && strcmp(arguments->dir, arguments->config.state_dir) == 0)
+        argp_error(state, "%s is state.dir: the stage would soon delete it there", arguments->dir);
     if (arguments->control && filtered)
         argp_error(state, "--control is of partitions, not of a channel or a phase");
 }
@@ -122,8 +141,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_JSON:
         arguments->json = true;
         return 0;
+    case KEY_AT:
+        if (!replay_position_parse(value, clock_wall_ms(), &arguments->at))
+            argp_error(state, "--at: \"%s\" is no offset, time or duration", value);
+        return 0;
     case ARGP_KEY_ARG:
-        parse_verb(state, value, &arguments->verb);
+        if (arguments->verb == VERB_SAVE && arguments->dir == NULL)
+            arguments->dir = value;
+        else
+            parse_verb(state, value, &arguments->verb);
         return 0;
     case ARGP_KEY_END:
         check_options(state, arguments);
@@ -331,8 +357,11 @@ static bool load_tables(const struct arguments *arguments, struct tables *tables
 static int run(const struct arguments *arguments, struct tables *tables)
 {
     struct state_topic topic;
-    int code = state_topic_open(&topic, &arguments->config, tables);
+    int code;
 
+    if (arguments->verb == VERB_SAVE)
+        return state_save(&arguments->config, tables, &arguments->at, arguments->dir);
+    code = state_topic_open(&topic, &arguments->config, tables);
     if (code == EXIT_WELL && arguments->partition >= topic.partitions) {
         fprintf(stderr, "upshot state: %s has the partitions 0 to %" PRId32 ", not %" PRId32 "\n",
                 topic.name, topic.partitions - 1, arguments->partition);
@@ -348,18 +377,20 @@ static int run(const struct arguments *arguments, struct tables *tables)
 const struct argp argp_of_state = {
     .options = options,
     .parser = parse,
-    .args_doc = "dump|stat",
+    .args_doc = "dump|stat|save DIR",
     .children = options_log,
     .doc =
         "Reads the state topic of the application that app.id names, as it is now, while a "
         "stage may be running: only what is committed, and nothing is changed. dump writes "
         "each message that is kept as a line of JSON, by partition, channel and id; stat "
-        "counts them, and says what the topic is made of.\v"
+        "counts them, and says what the topic is made of; save puts it aside as files, from which "
+        "`replay --state-at` can begin when the topic has long forgotten it (docs/replay.md).\v"
         "Examples:\n"
         "  upshot state stat -X bootstrap.servers=kafka:9092\n"
         "  upshot state dump -F upshot.conf --phase transit | jq .deadline\n"
         "  upshot state dump -F upshot.conf | jq -r 'select(.conflict) | .message_id'\n"
-        "  upshot state dump -F upshot.conf --control | jq '.arrivals, .dead_letters'\n\n"
+        "  upshot state dump -F upshot.conf --control | jq '.arrivals, .dead_letters'\n"
+        "  upshot state save states -F upshot.conf\n\n"
         "One partition is in memory at a time, at about 140 bytes a message beside what "
         "librdkafka reads ahead. Where a partition has more or fewer messages than its stage "
         "counted, or messages of a channel that the tables no longer have, that is told, and "

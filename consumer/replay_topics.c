@@ -120,7 +120,7 @@ static const struct state_point *state_of(const struct replay *replay, int32_t p
 {
     const struct state_point *point = &replay->states.points[partition];
 
-    return replay->states.points != NULL && point->transaction > 0 ? point : NULL;
+    return replay->states.points != NULL && point->control.transaction > 0 ? point : NULL;
 }
 
 static bool find_begin(struct replay *replay, struct topic_reader *reader, int32_t partition,
@@ -132,7 +132,7 @@ static bool find_begin(struct replay *replay, struct topic_reader *reader, int32
     if (state == NULL)
         return topic_find_offset(reader, topic, partition, &replay->topics->range.from, all->begin,
                                  all->end, begin);
-    *begin = state->next[input];
+    *begin = state_point_next(state, topic);
     return (*begin >= all->begin && *begin <= all->end) ||
            topic_reader_fail(reader, topic, "cannot be replayed from that state",
                              "records behind it are gone");
@@ -181,7 +181,8 @@ static bool recall_all(struct replay *replay, struct topic_reader *reader)
             if (low > bounds[i].begin || high < bounds[i].end)
                 return topic_reader_fail(reader, topic, "cannot be replayed to its end",
                                          "records of the range that it began with are gone");
-            if (state_of(replay, p) != NULL && state_of(replay, p)->next[i] != bounds[i].begin)
+            if (state_of(replay, p) != NULL &&
+                state_point_next(state_of(replay, p), topic) != bounds[i].begin)
                 return topic_reader_fail(reader, topic, "cannot be replayed to its end",
                                          "the state at that point is another one by now");
         }

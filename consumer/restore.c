@@ -197,6 +197,14 @@ static void tell(struct restore *restore)
     restore->said_ms = now_ms;
 }
 
+static void begin_image(struct restore_job *job, struct snapshot_reader *image)
+{
+    job->image = image;
+    job->phase = RESTORE_IMAGE;
+    if (snapshot_reader_seed(image) != 0)
+        task_restore_ordered(&job->lane->task, snapshot_reader_seed(image));
+}
+
 /* ---- jobs come and go ------------------------------------------------------------------- */
 
 void restore_release(struct restore *restore)
@@ -255,6 +263,17 @@ void restore_add_range(struct restore *restore, struct restore_job *job, struct 
     job->target = high;
     job->bounded = true;
     to_topic(restore, job, low);
+}
+
+void restore_add_image(struct restore *restore, struct restore_job *job, struct lane *lane,
+                       struct snapshot_reader *image)
+{
+    restore_add(restore, job, lane, NULL, 0);
+    job->control = *snapshot_reader_control(image);
+    job->control_offset = snapshot_reader_offset(image);
+    job->target = snapshot_reader_offset(image); /* there is nothing to read of the topic */
+    job->bounded = true;
+    begin_image(job, image);
 }
 
 void restore_drop(struct restore *restore, struct restore_job *job)
@@ -387,9 +406,7 @@ static void choose(struct restore *restore, struct restore_job *job, int64_t wal
         to_topic(restore, job, job->low);
         return;
     }
-    if (snapshot_reader_seed(job->image) != 0)
-        task_restore_ordered(&job->lane->task, snapshot_reader_seed(job->image));
-    job->phase = RESTORE_IMAGE;
+    begin_image(job, job->image);
 }
 
 static void list_snapshots(const struct restore *restore, struct restore_job *job)
@@ -474,6 +491,19 @@ static bool take_pairs(struct restore *restore, struct restore_job *job, struct 
     return true;
 }
 
+/* The next one, or the topic, has to do; where there is only this one, that was all. */
+static void give_up_image(struct restore *restore, struct restore_job *job, const char *reason,
+                          const char *hint, int64_t wall_ms)
+{
+    disbelieve(job, reason, hint);
+    if (job->bounded) {
+        job->phase = RESTORE_TOPIC;
+        restore->failed = true;
+    } else {
+        choose(restore, job, wall_ms);
+    }
+}
+
 static void read_image(struct restore *restore, struct restore_job *job, int64_t until_ms,
                        int64_t wall_ms)
 {
@@ -483,14 +513,13 @@ static void read_image(struct restore *restore, struct restore_job *job, int64_t
     while (step == SNAPSHOT_MORE && clock_monotonic_ms() < until_ms) {
         step = snapshot_reader_step(job->image, &pairs);
         if (step == SNAPSHOT_MORE && !take_pairs(restore, job, pairs)) {
-            disbelieve(job, "corrupt", "a record in it is none");
-            choose(restore, job, wall_ms);
+            give_up_image(restore, job, "corrupt", "a record in it is none", wall_ms);
             return;
         }
     }
     if (step == SNAPSHOT_BAD) {
-        disbelieve(job, snapshot_reader_why(job->image), "it is not as it was written");
-        choose(restore, job, wall_ms);
+        give_up_image(restore, job, snapshot_reader_why(job->image), "it is not as it was written",
+                      wall_ms);
     } else if (step == SNAPSHOT_DONE) {
         to_topic(restore, job, snapshot_reader_offset(job->image));
     }
@@ -722,7 +751,7 @@ static bool close_jobs(struct restore *restore)
         const char *fault;
         if (job->done || job->phase != RESTORE_TOPIC || job->next < job->target)
             continue;
-        fault = job->image == NULL ? NULL : image_fault(job);
+        fault = job->image == NULL || job->bounded ? NULL : image_fault(job);
         if (fault != NULL) {
             disbelieve(job, fault, "it does not agree with the state topic");
             to_topic(restore, job, job->low);
@@ -738,10 +767,14 @@ static bool close_jobs(struct restore *restore)
 enum restore_result restore_poll(struct restore *restore, int wait_ms, int64_t wall_ms)
 {
     enum restore_result result = RESTORE_GOING;
+    bool waiting;
 
     ask(restore, wall_ms);
     /* The reader is opened for all at once, when each knows from where. */
-    if (!read_images(restore, wall_ms) && restore->more && count_unread(restore) > 0 &&
+    waiting = read_images(restore, wall_ms);
+    if (restore->failed)
+        return RESTORE_FAILED;
+    if (!waiting && restore->more && count_unread(restore) > 0 &&
         !open_reader(restore))
         return RESTORE_FAILED;
     if (restore->reader != NULL)

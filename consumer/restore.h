@@ -110,6 +110,10 @@ void restore_add(struct restore *restore, struct restore_job *job, struct lane *
 void restore_add_range(struct restore *restore, struct restore_job *job, struct lane *lane,
                        int64_t low, int64_t high);
 
+/* And from a snapshot that is a state by itself (snapshot_reader_open_exact), which it takes. */
+void restore_add_image(struct restore *restore, struct restore_job *job, struct lane *lane,
+                       struct snapshot_reader *image);
+
 /* Ends a job, done or not; a job that is not there is ignored. */
 void restore_drop(struct restore *restore, struct restore_job *job);
 

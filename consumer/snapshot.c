@@ -2,10 +2,12 @@
 #include "consumer/snapshot.h"
 
 #include "consumer/hash.h"
+#include "schemas/state_record.h"
 #include "statemachine/memory.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,6 +35,28 @@ bool snapshot_path(char out[SNAPSHOT_PATH_MAX], const struct snapshot_place *pla
                         place->state_topic, partition, (unsigned long long)transaction, token);
 
     return size > 0 && (size_t)size + sizeof(SNAPSHOT_PART) <= SNAPSHOT_PATH_MAX;
+}
+
+void snapshot_put_message(struct buffer *out, const struct tables *tables, struct message_key key,
+                          const struct record *record, struct snapshot_seal *seal)
+{
+    const struct table *table = tables->rows[key.channel];
+    struct snapshot_pair pair = snapshot_begin_key(out);
+
+    state_key_message(out, table, key.id);
+    snapshot_begin_value(out, &pair);
+    state_record_encode(out, table, record);
+    snapshot_end_pair(out, &pair, seal);
+}
+
+bool snapshot_sync_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return good;
 }
 
 /* Is this the name of one of the task's? A part is one that was never finished. */

@@ -26,7 +26,7 @@
 #define UPSHOT_CONSUMER_SNAPSHOT_H
 
 #include "schemas/snapshot_file.h"
-#include "statemachine/table.h"
+#include "statemachine/store.h"
 
 enum { SNAPSHOT_PATH_MAX = 4096 };
 
@@ -61,6 +61,13 @@ void snapshot_paths_release(struct snapshot_paths *paths);
  */
 bool snapshot_path(char out[SNAPSHOT_PATH_MAX], const struct snapshot_place *place,
                    int32_t partition, uint64_t transaction, const char *token);
+
+/* One message into an open frame of pairs. */
+void snapshot_put_message(struct buffer *out, const struct tables *tables, struct message_key key,
+                          const struct record *record, struct snapshot_seal *seal);
+
+/* So that a file that was made or renamed there is there after a crash, too; errno where not. */
+bool snapshot_sync_directory(const char *path);
 
 /* While it is written it is called this. */
 #define SNAPSHOT_PART ".part"

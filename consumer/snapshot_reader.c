@@ -23,7 +23,8 @@ struct snapshot_reader {
     struct snapshot_end end;
     uint64_t chain;
     int64_t offset, created_ms;
-    uint64_t lineage, transaction, seed;
+    struct control control;
+    uint64_t seed;
     const char *why;
 };
 
@@ -79,20 +80,28 @@ static const char *foreign(const struct snapshot_place *place, int32_t partition
     return NULL;
 }
 
-static bool fits(struct snapshot_reader *reader, const struct snapshot_place *place,
-                 int32_t partition, const struct snapshot_facts *facts, int64_t low, int64_t high,
-                 int64_t wall_ms)
+/* Its facts are this task's, and are kept. */
+static bool take_facts(struct snapshot_reader *reader, const struct snapshot_place *place,
+                       int32_t partition, const struct snapshot_facts *facts)
 {
-    static _Thread_local struct control control; /* 20 KiB */
     const char *reason = foreign(place, partition, facts);
 
     if (reason != NULL)
         return ignore(reader, reason, "it is not this task's state");
+    if (control_decode(facts->control.bytes, facts->control.size, &reader->control) != STATE_GOOD ||
+        reader->control.lineage == 0)
+        return ignore(reader, "corrupt", "its control record cannot be read");
+    reader->offset = facts->offset;
+    reader->created_ms = facts->created_ms;
+    reader->seed = facts->seed;
+    return true;
+}
+
+static bool fits(const struct snapshot_reader *reader, const struct snapshot_place *place,
+                 const struct snapshot_facts *facts, int64_t low, int64_t high, int64_t wall_ms)
+{
     if (facts->tables != snapshot_tables_digest(place->tables))
         return ignore(reader, "tables_changed", "its records were read by other channel tables");
-    if (control_decode(facts->control.bytes, facts->control.size, &control) != STATE_GOOD ||
-        control.lineage == 0)
-        return ignore(reader, "corrupt", "its control record cannot be read");
     if (facts->created_ms > wall_ms + CLOCKS_DIFFER_MS)
         return ignore(reader, "from_the_future",
                       "a clock is or was wrong, so nobody knows how old it is");
@@ -105,11 +114,6 @@ static bool fits(struct snapshot_reader *reader, const struct snapshot_place *pl
                       "the state topic ends before it: it lost records, or was made anew");
     if (facts->offset < low)
         return ignore(reader, "before_the_log", "the state topic begins after it");
-    reader->lineage = control.lineage;
-    reader->transaction = control.transaction;
-    reader->offset = facts->offset;
-    reader->created_ms = facts->created_ms;
-    reader->seed = facts->seed;
     return true;
 }
 
@@ -127,11 +131,10 @@ static bool open_file(struct snapshot_reader *reader)
     return true;
 }
 
-static bool begin(struct snapshot_reader *reader, const struct snapshot_place *place,
-                  int32_t partition, int64_t low, int64_t high, int64_t wall_ms)
+/* Reads head and end; the facts' texts borrow from the reader until its first step. */
+static bool begin(struct snapshot_reader *reader, struct snapshot_facts *facts)
 {
     uint8_t tail[SNAPSHOT_END_SIZE];
-    struct snapshot_facts facts;
     size_t used = 0, head;
     enum snapshot_fault fault;
 
@@ -141,7 +144,7 @@ static bool begin(struct snapshot_reader *reader, const struct snapshot_place *p
     make_room(reader, SNAPSHOT_HEAD_MAX);
     if (!read_at(reader, reader->bytes, head, 0))
         return ignore(reader, "unreadable", strerror(errno));
-    fault = snapshot_read_head(reader->bytes, head, &facts, &used, &reader->seal);
+    fault = snapshot_read_head(reader->bytes, head, facts, &used, &reader->seal);
     if (fault == SNAPSHOT_GOOD && reader->size < (int64_t)used + SNAPSHOT_END_SIZE)
         fault = SNAPSHOT_TORN;
     if (fault == SNAPSHOT_GOOD) {
@@ -154,7 +157,15 @@ static bool begin(struct snapshot_reader *reader, const struct snapshot_place *p
                       fault == SNAPSHOT_TOO_NEW ? "written by a newer upshot"
                                                 : "it is not as it was written");
     reader->at = (int64_t)used;
-    return fits(reader, place, partition, &facts, low, high, wall_ms);
+    return true;
+}
+
+static struct snapshot_reader *reader_new(const char *path)
+{
+    struct snapshot_reader *reader = memory_get_clean(sizeof(*reader));
+
+    snprintf(reader->path, sizeof(reader->path), "%s", path);
+    return reader;
 }
 
 struct snapshot_reader *snapshot_reader_open(const struct snapshot_place *place, int32_t partition,
@@ -162,14 +173,27 @@ struct snapshot_reader *snapshot_reader_open(const struct snapshot_place *place,
                                              int64_t low, int64_t high, int64_t wall_ms)
 {
     while (*next < paths->count) {
-        struct snapshot_reader *reader = memory_get(sizeof(*reader));
-        memset(reader, 0, sizeof(*reader));
-        snprintf(reader->path, sizeof(reader->path), "%s", paths->items[(*next)++]);
-        if (begin(reader, place, partition, low, high, wall_ms))
+        struct snapshot_reader *reader = reader_new(paths->items[(*next)++]);
+        struct snapshot_facts facts;
+        if (begin(reader, &facts) && take_facts(reader, place, partition, &facts) &&
+            fits(reader, place, &facts, low, high, wall_ms))
             return reader;
         snapshot_reader_close(&reader);
     }
     return NULL;
+}
+
+struct snapshot_reader *snapshot_reader_open_exact(const struct snapshot_place *place,
+                                                   int32_t partition, const char *path)
+{
+    struct snapshot_reader *reader = reader_new(path);
+    struct snapshot_facts facts;
+
+    /* Behind the control record that it begins with, nothing had landed when it ended. */
+    if (!begin(reader, &facts) || !take_facts(reader, place, partition, &facts) ||
+        reader->end.valid_from != reader->offset + 1)
+        snapshot_reader_close(&reader);
+    return reader;
 }
 
 void snapshot_reader_close(struct snapshot_reader **reader)
@@ -232,17 +256,22 @@ int64_t snapshot_reader_offset(const struct snapshot_reader *reader)
 
 uint64_t snapshot_reader_lineage(const struct snapshot_reader *reader)
 {
-    return reader->lineage;
+    return reader->control.lineage;
 }
 
 uint64_t snapshot_reader_transaction(const struct snapshot_reader *reader)
 {
-    return reader->transaction;
+    return reader->control.transaction;
 }
 
 int64_t snapshot_reader_created_ms(const struct snapshot_reader *reader)
 {
     return reader->created_ms;
+}
+
+const struct control *snapshot_reader_control(const struct snapshot_reader *reader)
+{
+    return &reader->control;
 }
 
 uint64_t snapshot_reader_seed(const struct snapshot_reader *reader)

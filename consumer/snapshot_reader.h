@@ -20,6 +20,14 @@ struct snapshot_reader *snapshot_reader_open(const struct snapshot_place *place,
                                              int64_t low, int64_t high, int64_t wall_ms);
 void snapshot_reader_close(struct snapshot_reader **reader);
 
+/*
+ * Opens one that shows its task at one moment, when nothing was under way, and so is a state by
+ * itself, however old it is and whatever became of the topic. NULL where it is no such one, without
+ * a word, or no good one, with the usual warning.
+ */
+struct snapshot_reader *snapshot_reader_open_exact(const struct snapshot_place *place,
+                                                   int32_t partition, const char *path);
+
 /* The warning of one that was found out later. */
 void snapshot_ignored(const char *path, const char *reason, const char *hint);
 
@@ -40,6 +48,9 @@ int64_t snapshot_reader_offset(const struct snapshot_reader *reader);
 uint64_t snapshot_reader_lineage(const struct snapshot_reader *reader);
 uint64_t snapshot_reader_transaction(const struct snapshot_reader *reader);
 int64_t snapshot_reader_created_ms(const struct snapshot_reader *reader);
+
+/* The last control record before its first part. */
+const struct control *snapshot_reader_control(const struct snapshot_reader *reader);
 
 /* Seed of the index that gave the pairs their order; 0: not known. */
 uint64_t snapshot_reader_seed(const struct snapshot_reader *reader);

@@ -129,16 +129,6 @@ static bool write_file(struct file *file, const struct buffer *bytes)
     return true;
 }
 
-static bool sync_directory(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 && fsync(fd) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
 /* In place, whole, whatever happens now; only then do older ones go. */
 static bool finish_file(struct file *file)
 {
@@ -148,7 +138,7 @@ static bool finish_file(struct file *file)
         return fail(file, "rename");
     close(file->fd);
     file->fd = -1;
-    if (!sync_directory(file->place->dir))
+    if (!snapshot_sync_directory(file->place->dir))
         return fail(file, "fsync of the directory");
     snapshot_prune(file->place, file->partition, file->path);
     return true;
@@ -352,13 +342,7 @@ static void begin(struct snapshot_writer *writer, struct holding *holding, int64
 static void add_pair(void *context, struct message_key key, const struct record *record)
 {
     struct snapshot_writer *writer = context;
-    const struct table *table = writer->place->tables->rows[key.channel];
-    struct snapshot_pair pair = snapshot_begin_key(&writer->bytes);
-
-    state_key_message(&writer->bytes, table, key.id);
-    snapshot_begin_value(&writer->bytes, &pair);
-    state_record_encode(&writer->bytes, table, record);
-    snapshot_end_pair(&writer->bytes, &pair, &writer->seal);
+    snapshot_put_message(&writer->bytes, writer->place->tables, key, record, &writer->seal);
 }
 
 static void drop(struct snapshot_writer *writer)

@@ -17,8 +17,8 @@
 static bool fail(const struct state_points *points, struct topic_reader *reader, int32_t partition,
                  int code, const char *why)
 {
-    fprintf(stderr, "upshot %s: --state-at: %s partition %" PRId32 ": %s\n", reader->command,
-            points->topic, partition, why);
+    fprintf(stderr, "upshot %s: %s partition %" PRId32 ": %s\n", reader->command, points->topic,
+            partition, why);
     reader->error = code;
     return false;
 }
@@ -26,32 +26,37 @@ static bool fail(const struct state_points *points, struct topic_reader *reader,
 /* ---- the control record ----------------------------------------------------------------- */
 
 struct search {
-    struct state_points *points;
+    const struct state_points *points;
+    const struct replay_position *wanted;
     struct state_point *point;
-    int64_t before;         /* an offset */
-    struct control control; /* the last one before it; transaction 0: none */
-    int64_t written_ms;
-    struct control later; /* the first one behind it, likewise */
+    int64_t before;       /* an offset */
+    struct control later; /* the first one behind the point; transaction 0: none */
     int64_t later_offset, later_ms;
 };
+
+static bool refuse(const struct search *search, int code, const char *why)
+{
+    return fail(search->points, search->points->reader, search->point->partition, code, why);
+}
 
 /* False: it is the one behind the point, so all is known; or it cannot be read. */
 static bool note_control(struct search *search, const rd_kafka_message_t *message)
 {
+    struct state_point *point = search->point;
     bool before = message->offset < search->before;
-    struct control *control = before ? &search->control : &search->later;
+    struct control *control = before ? &point->control : &search->later;
     rd_kafka_timestamp_type_t type;
+    int64_t written_ms = rd_kafka_message_timestamp(message, &type);
 
     if (message->payload == NULL ||
         control_decode(message->payload, message->len, control) != STATE_GOOD)
-        return fail(search->points, search->points->reader, search->point->partition, EXIT_WORLD,
-                    "a control record that this program cannot read");
+        return refuse(search, EXIT_WORLD, "a control record that this program cannot read");
     if (before) {
-        search->point->end = message->offset + 1;
-        search->written_ms = rd_kafka_message_timestamp(message, &type);
+        point->end = message->offset + 1;
+        point->written_ms = written_ms;
     } else {
         search->later_offset = message->offset;
-        search->later_ms = rd_kafka_message_timestamp(message, &type);
+        search->later_ms = written_ms;
     }
     return before;
 }
@@ -88,29 +93,92 @@ static bool is_beginning(const struct search *search)
     instant_format(search->later_ms, when);
     snprintf(why, sizeof(why),
              "the transactions before that are compacted away; the first one left is at offset "
-             "%" PRId64 ", of %s",
+             "%" PRId64 ", of %s (docs/replay.md)",
              search->later_offset, when);
-    return fail(search->points, search->points->reader, search->point->partition, EXIT_WORLD, why);
+    return refuse(search, EXIT_WORLD, why);
 }
 
-static bool take_places(const struct search *search)
+static bool check_places(const struct search *search)
 {
     const struct config_list *inputs = &search->points->reader->config->input_topics;
-    const struct control *control = &search->control;
-    struct state_point *point = search->point;
+    const struct control *control = &search->point->control;
 
     for (size_t i = 0; i < inputs->count; i++) {
         const struct control_input *input = control_find_input(control, inputs->items[i]);
-        const char *why = NULL;
         if (input == NULL || control->input_count != inputs->count)
-            why = "its stage reads other topics than those of --topics";
-        else if (input->next < 0)
-            why = "written by an upshot that did not note its places in the inputs";
-        if (why != NULL)
-            return fail(search->points, search->points->reader, point->partition, EXIT_USAGE, why);
-        point->next[i] = input->next;
+            return refuse(search, EXIT_USAGE, "its stage reads other topics");
+        if (input->next < 0)
+            return refuse(search, EXIT_USAGE,
+                          "written by an upshot that did not note its places in the inputs");
     }
     return true;
+}
+
+int64_t state_point_next(const struct state_point *point, const char *input)
+{
+    return control_find_input(&point->control, input)->next;
+}
+
+/* ---- a snapshot that has it ------------------------------------------------------------- */
+
+static struct snapshot_place place_of(const struct state_points *points)
+{
+    const struct config *config = points->reader->config;
+
+    return (struct snapshot_place){
+        .dir = config->state_dir,
+        .app_id = config->app_id,
+        .state_topic = points->topic,
+        .cluster = "", /* a state that was put aside may have moved with its topics */
+        .partitions = points->partitions,
+        .tables = points->tables,
+    };
+}
+
+/* Times are the same for all logs; offsets are of one. */
+static bool is_before(const struct search *search, const struct snapshot_reader *image)
+{
+    const struct control *ours =
+        search->point->control.transaction > 0 ? &search->point->control : &search->later;
+
+    switch (search->wanted->kind) {
+    case POSITION_TIME:
+        return snapshot_reader_created_ms(image) < search->wanted->value;
+    case POSITION_OFFSET:
+        return snapshot_reader_offset(image) < search->before &&
+               snapshot_reader_lineage(image) == ours->lineage;
+    case POSITION_DEFAULT:
+        break;
+    }
+    return false;
+}
+
+/* The latest one before the point becomes the point. False: there is none. */
+static bool find_image(struct search *search)
+{
+    struct snapshot_place place = place_of(search->points);
+    struct state_point *point = search->point;
+    struct snapshot_paths paths = {0};
+    int64_t latest_ms = INT64_MIN;
+
+    if (place.dir[0] == 0 || !snapshot_list(&place, point->partition, &paths))
+        return false;
+    for (size_t i = 0; i < paths.count; i++) {
+        struct snapshot_reader *image =
+            snapshot_reader_open_exact(&place, point->partition, paths.items[i]);
+        if (image != NULL && is_before(search, image) &&
+            snapshot_reader_created_ms(image) > latest_ms) {
+            latest_ms = point->written_ms = snapshot_reader_created_ms(image);
+            point->control = *snapshot_reader_control(image);
+            point->end = snapshot_reader_offset(image) + 1;
+            free(point->image);
+            point->image = memory_get(strlen(paths.items[i]) + 1);
+            strcpy(point->image, paths.items[i]);
+        }
+        snapshot_reader_close(&image);
+    }
+    snapshot_paths_release(&paths);
+    return point->image != NULL;
 }
 
 /* ---- one partition ---------------------------------------------------------------------- */
@@ -125,36 +193,44 @@ static void take_time(const struct config_list *inputs, const struct control *co
             control_find_input(control, inputs->items[i])->greatest_ms;
 }
 
-/* Into the lane, and into the point what was read. */
-static bool fold(const struct state_points *points, struct topic_reader *reader,
-                 struct state_point *point, struct lane *lane)
+static bool add_job(const struct state_points *points, const struct state_point *point,
+                    struct restore *restore, struct restore_job *job, struct lane *lane)
 {
-    static const char hint[] =
-        "are no longer there: give a later point, or let the topic keep more (docs/replay.md)";
+    struct snapshot_place place = place_of(points);
+    struct snapshot_reader *image;
+
+    if (point->image == NULL) {
+        restore_add_range(restore, job, lane, point->low, point->end);
+        return true;
+    }
+    image = snapshot_reader_open_exact(&place, point->partition, point->image);
+    if (image != NULL)
+        restore_add_image(restore, job, lane, image);
+    return image != NULL;
+}
+
+/* Into the lane, and into the point what was read. *missing: of the messages that it had. */
+static bool fold(const struct state_points *points, struct topic_reader *reader,
+                 struct state_point *point, struct lane *lane, int64_t *missing)
+{
     struct restore_job job;
     struct restore restore;
-    char why[256];
-    uint64_t here;
     bool whole;
 
     restore_init(&restore, reader->config, points->tables, points->topic, true);
-    restore_add_range(&restore, &job, lane, point->low, point->end);
+    if (!add_job(points, point, &restore, &job, lane))
+        return fail(points, reader, point->partition, EXIT_WORLD, "its snapshot is gone");
     whole = state_topic_await(&restore, &job);
-    if (!whole)
-        reader->error = EXIT_WORLD; /* and told */
-    point->records = job.records;
-    point->bytes = job.bytes;
-    here = store_count(lane->task.store) + intern_count(&job.gone);
-    if (whole && job.control.live != here) {
-        snprintf(why, sizeof(why),
-                 "of the %" PRIu64 " messages that transaction %" PRIu64 " left, %" PRId64 " %s",
-                 job.control.live, job.control.transaction, (int64_t)(job.control.live - here),
-                 hint);
-        whole = fail(points, reader, point->partition, EXIT_WORLD, why);
+    if (whole) {
+        point->records = job.records;
+        point->bytes = job.bytes;
+        *missing = (int64_t)(point->control.live - store_count(lane->task.store) -
+                             intern_count(&job.gone));
+        take_time(&reader->config->input_topics, &point->control, &lane->task.watermark);
+        lane_land(lane);
+    } else {
+        fail(points, reader, point->partition, EXIT_WORLD, "its state cannot be read");
     }
-    if (whole)
-        take_time(&reader->config->input_topics, &job.control, &lane->task.watermark);
-    lane_land(lane);
     restore_drop(&restore, &job);
     restore_release(&restore);
     return whole;
@@ -165,18 +241,18 @@ static void tell(const struct search *search, size_t live)
     const struct state_point *point = search->point;
     char written[INSTANT_SIZE + 1] = {0}, watermark[INSTANT_SIZE + 1] = "none";
 
-    instant_format(search->written_ms, written);
-    if (search->control.watermark_ms != TIME_NONE)
-        instant_format(search->control.watermark_ms, watermark);
+    instant_format(point->written_ms, written);
+    if (point->control.watermark_ms != TIME_NONE)
+        instant_format(point->control.watermark_ms, watermark);
     log_info("state_found",
              "topic=%s partition=%" PRId32 " offset=%" PRId64 " transaction=%" PRIu64
-             " written=%s watermark=%s messages=%zu",
-             search->points->topic, point->partition, point->end - 1, point->transaction, written,
-             watermark, live);
+             " written=%s watermark=%s messages=%zu from=%s",
+             search->points->topic, point->partition, point->end - 1, point->control.transaction,
+             written, watermark, live, point->image == NULL ? "topic" : point->image);
 }
 
-/* Once on trial: what is wrong with it shall be known before anything is made of it. */
-static bool try_fold(const struct search *search)
+/* What is wrong with it shall be known before anything is made of it. */
+static bool try_fold(const struct search *search, int64_t *missing)
 {
     const struct state_points *points = search->points;
     size_t inputs = points->reader->config->input_topics.count;
@@ -184,33 +260,53 @@ static bool try_fold(const struct search *search)
     bool good;
 
     lane_init(&lane, search->point->partition, points->tables, inputs, hash_seed());
-    good = fold(points, points->reader, search->point, &lane);
-    if (good)
+    good = fold(points, points->reader, search->point, &lane, missing);
+    if (good && *missing == 0)
         tell(search, store_count(lane.task.store));
     lane_release(&lane);
     return good;
 }
 
-static bool find(struct search *search, const struct replay_position *wanted)
+static bool tell_missing(const struct search *search, int64_t missing)
+{
+    const struct control *control = &search->point->control;
+    char why[256];
+
+    snprintf(why, sizeof(why),
+             "of the %" PRIu64 " messages that transaction %" PRIu64 " left, %" PRId64
+             " are no longer there: name a later point, or let the topic keep more (docs/replay.md)",
+             control->live, control->transaction, missing);
+    return refuse(search, EXIT_WORLD, why);
+}
+
+/* The topic first; where it has lost the point, a snapshot. */
+static bool find(struct search *search)
 {
     const struct state_points *points = search->points;
     struct topic_reader *reader = points->reader;
     struct state_point *point = search->point;
-    int64_t high;
+    int64_t high, missing = 0;
 
-    search->control.transaction = search->later.transaction = 0;
-    point->end = -1;
-    if (!topic_find_ends(reader, points->topic, point->partition, &point->low, &high) ||
-        !topic_find_offset(reader, points->topic, point->partition, wanted, point->low, high,
-                           &search->before))
+    search->later.transaction = 0;
+    if (!topic_find_ends(reader, points->topic, point->partition, &point->low, &high))
+        return false;
+    search->before = high;
+    if (!topic_find_offset(reader, points->topic, point->partition, search->wanted, point->low,
+                           high, &search->before))
         return false;
     look_through(search, high);
     if (reader->error != EXIT_WELL)
         return false;
-    point->transaction = search->control.transaction;
-    if (point->transaction == 0)
+    if (point->control.transaction == 0 && !find_image(search))
         return is_beginning(search);
-    return take_places(search) && try_fold(search);
+    if (!check_places(search) || !try_fold(search, &missing))
+        return false;
+    if (missing != 0 && point->image == NULL && find_image(search)) {
+        missing = 0;
+        if (!check_places(search) || !try_fold(search, &missing))
+            return false;
+    }
+    return missing == 0 || tell_missing(search, missing);
 }
 
 /* ---- all of them ------------------------------------------------------------------------ */
@@ -225,12 +321,13 @@ bool state_points_open(struct state_points *points, struct topic_reader *reader,
     *points = (struct state_points){
         .reader = reader,
         .topic = topics_state_name(reader->config),
+        .partitions = partitions,
         .tables = tables,
     };
     there = topic_count_partitions(reader, points->topic);
     if (there != partitions && reader->error == EXIT_WELL) {
         fprintf(stderr,
-                "upshot %s: --state-at: %s has %" PRId32 " partitions, the topics have %" PRId32
+                "upshot %s: %s has %" PRId32 " partitions, the topics have %" PRId32
                 ": is app.id right?\n",
                 reader->command, points->topic, there, partitions);
         reader->error = EXIT_USAGE;
@@ -238,12 +335,13 @@ bool state_points_open(struct state_points *points, struct topic_reader *reader,
     if (reader->error != EXIT_WELL)
         return false;
     points->points = memory_get_clean((size_t)partitions * sizeof(*points->points));
-    search = memory_get_clean(sizeof(*search)); /* 40 KiB */
+    search = memory_get_clean(sizeof(*search)); /* 20 KiB */
     search->points = points;
+    search->wanted = wanted;
     for (int32_t p = 0; p < partitions && reader->error == EXIT_WELL; p++) {
         search->point = &points->points[p];
         search->point->partition = p;
-        find(search, wanted);
+        find(search);
     }
     free(search);
     return reader->error == EXIT_WELL;
@@ -251,6 +349,8 @@ bool state_points_open(struct state_points *points, struct topic_reader *reader,
 
 void state_points_close(struct state_points *points)
 {
+    for (int32_t p = 0; p < points->partitions && points->points != NULL; p++)
+        free(points->points[p].image);
     free(points->topic);
     free(points->points);
     *points = (struct state_points){0};
@@ -260,11 +360,14 @@ bool state_point_restore(const struct state_points *points, struct topic_reader 
                          int32_t partition, struct lane *lane)
 {
     const struct state_point *found = &points->points[partition];
-    struct state_point again = *found;
+    struct state_point *again = memory_get(sizeof(*again)); /* 20 KiB */
+    int64_t missing = 0;
+    bool good;
 
-    if (!fold(points, reader, &again, lane))
-        return false;
-    return (again.records == found->records && again.bytes == found->bytes) ||
-           fail(points, reader, partition, EXIT_WORLD,
-                "it was compacted just now: run this again");
+    *again = *found;
+    good = fold(points, reader, again, lane, &missing) &&
+           ((again->records == found->records && again->bytes == found->bytes && missing == 0) ||
+            fail(points, reader, partition, EXIT_WORLD, "it was compacted just now: run this again"));
+    free(again);
+    return good;
 }

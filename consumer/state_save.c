@@ -1,0 +1,165 @@
+/* state_save.c: fold, and write what a snapshot's reader expects. */
+#include "consumer/state_save.h"
+
+#include "consumer/command.h"
+#include "consumer/hash.h"
+#include "consumer/kafka.h"
+#include "consumer/log.h"
+#include "consumer/snapshot.h"
+#include "statemachine/memory.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct saving {
+    struct snapshot_place place;
+    FILE *file;
+    struct buffer bytes;
+    struct snapshot_seal seal;
+    uint64_t messages, size;
+};
+
+static bool put(struct saving *saving)
+{
+    size_t size = saving->bytes.size;
+    bool good = !saving->bytes.failed && fwrite(saving->bytes.bytes, 1, size, saving->file) == size;
+
+    saving->size += size;
+    buffer_clear(&saving->bytes);
+    return good;
+}
+
+/* False: it cannot be written. */
+static bool put_message(void *context, struct message_key key, const struct record *record)
+{
+    struct saving *saving = context;
+    bool good = true;
+
+    snapshot_put_message(&saving->bytes, saving->place.tables, key, record, &saving->seal);
+    saving->messages++;
+    if (saving->bytes.size >= SNAPSHOT_PAIRS_FULL) {
+        snapshot_close_pairs(&saving->bytes, &saving->seal);
+        good = put(saving);
+        snapshot_open_pairs(&saving->bytes);
+    }
+    return good;
+}
+
+static bool put_all(struct saving *saving, const struct state_point *point, const struct lane *lane)
+{
+    struct buffer control = {0};
+    struct snapshot_facts facts = {
+        .app_id = text_of(saving->place.app_id),
+        .state_topic = text_of(saving->place.state_topic),
+        .partition = (uint32_t)point->partition,
+        .partitions = (uint32_t)saving->place.partitions,
+        .tables = snapshot_tables_digest(saving->place.tables),
+        .created_ms = point->written_ms,
+        .offset = point->end - 1,
+        .seed = store_seed(lane->task.store),
+    };
+    bool good;
+
+    control_encode(&control, &point->control);
+    facts.control = (struct text){.bytes = control.bytes, .size = (uint32_t)control.size};
+    snapshot_put_head(&saving->bytes, &facts, hash_seed(), &saving->seal);
+    buffer_release(&control);
+    good = put(saving);
+    snapshot_open_pairs(&saving->bytes);
+    saving->messages = 0;
+    store_walk(lane->task.store, put_message, saving);
+    good = good && saving->messages == store_count(lane->task.store);
+    snapshot_close_pairs(&saving->bytes, &saving->seal);
+    good = good && put(saving);
+    snapshot_put_end(&saving->bytes, facts.offset + 1, &saving->seal);
+    return good && put(saving);
+}
+
+static int complain(const char *path)
+{
+    log_error("state_not_saved", "path=%s error=\"%s\"", path, strerror(errno));
+    return EXIT_WORLD;
+}
+
+/* Under another name until it is whole. */
+static int write_file(struct saving *saving, const struct state_point *point,
+                      const struct lane *lane)
+{
+    char path[SNAPSHOT_PATH_MAX], part[SNAPSHOT_PATH_MAX + sizeof(SNAPSHOT_PART)];
+    bool good;
+
+    if (!snapshot_path(path, &saving->place, point->partition, point->control.transaction, "saved"))
+        return EXIT_USAGE;
+    snprintf(part, sizeof(part), "%s" SNAPSHOT_PART, path);
+    saving->file = fopen(part, "we");
+    if (saving->file == NULL)
+        return complain(part);
+    saving->size = 0;
+    good = put_all(saving, point, lane) && fflush(saving->file) == 0 &&
+           fsync(fileno(saving->file)) == 0;
+    if (fclose(saving->file) != 0 || !good || rename(part, path) != 0 ||
+        !snapshot_sync_directory(saving->place.dir)) {
+        int code = complain(part);
+        unlink(part);
+        return code;
+    }
+    puts(path);
+    log_info("state_saved",
+             "path=%s transaction=%" PRIu64 " offset=%" PRId64 " messages=%" PRIu64
+             " bytes=%" PRIu64,
+             path, point->control.transaction, point->end - 1, saving->messages, saving->size);
+    return EXIT_WELL;
+}
+
+static int save_one(struct saving *saving, const struct state_points *points, int32_t partition)
+{
+    const struct state_point *point = &points->points[partition];
+    struct lane lane;
+    int code;
+
+    if (point->control.transaction == 0) {
+        log_info("state_empty", "topic=%s partition=%" PRId32, points->topic, partition);
+        return EXIT_WELL;
+    }
+    lane_init(&lane, partition, points->tables, points->reader->config->input_topics.count,
+              hash_seed());
+    code = state_point_restore(points, points->reader, partition, &lane)
+               ? write_file(saving, point, &lane)
+               : points->reader->error;
+    lane_release(&lane);
+    return code;
+}
+
+int state_save(const struct config *config, struct tables *tables,
+               const struct replay_position *wanted, const char *dir)
+{
+    struct topic_reader reader = {.command = "state", .config = config};
+    struct state_points points = {0};
+    struct saving saving = {0};
+    int32_t partitions;
+    int code;
+
+    if (access(dir, W_OK | X_OK) != 0)
+        return complain(dir);
+    reader.client = kafka_restorer(config);
+    if (reader.client == NULL)
+        return EXIT_USAGE;
+    partitions = topic_count_input_partitions(&reader);
+    if (reader.error == EXIT_WELL)
+        state_points_open(&points, &reader, tables, wanted, partitions);
+    saving.place = (struct snapshot_place){.dir = dir,
+                                           .app_id = config->app_id,
+                                           .state_topic = points.topic,
+                                           .partitions = partitions,
+                                           .tables = tables};
+    code = reader.error;
+    for (int32_t p = 0; p < partitions && code == EXIT_WELL; p++)
+        code = save_one(&saving, &points, p);
+    buffer_release(&saving.bytes);
+    state_points_close(&points);
+    rd_kafka_destroy(reader.client);
+    return code;
+}
