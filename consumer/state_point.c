@@ -245,7 +245,7 @@ static void tell(const struct search *search, size_t live)
     if (point->control.watermark_ms != TIME_NONE)
         instant_format(point->control.watermark_ms, watermark);
     log_info("state_found",
-             "topic=%s partition=%" PRId32 " offset=%" PRId64 " transaction=%" PRIu64
+             "topic=%s partition=%d offset=%" PRId64 " transaction=%" PRIu64
              " written=%s watermark=%s messages=%zu from=%s",
              search->points->topic, point->partition, point->end - 1, point->control.transaction,
              written, watermark, live, point->image == NULL ? "topic" : point->image);
@@ -274,7 +274,8 @@ static bool tell_missing(const struct search *search, int64_t missing)
 
     snprintf(why, sizeof(why),
              "of the %" PRIu64 " messages that transaction %" PRIu64 " left, %" PRId64
-             " are no longer there: name a later point, or let the topic keep more (docs/replay.md)",
+             " are no longer there: name a later point, or let the topic keep more "
+             "(docs/replay.md)",
              control->live, control->transaction, missing);
     return refuse(search, EXIT_WORLD, why);
 }
@@ -367,7 +368,8 @@ bool state_point_restore(const struct state_points *points, struct topic_reader 
     *again = *found;
     good = fold(points, reader, again, lane, &missing) &&
            ((again->records == found->records && again->bytes == found->bytes && missing == 0) ||
-            fail(points, reader, partition, EXIT_WORLD, "it was compacted just now: run this again"));
+            fail(points, reader, partition, EXIT_WORLD,
+                 "it was compacted just now: run this again"));
     free(again);
     return good;
 }

@@ -121,7 +121,7 @@ static int save_one(struct saving *saving, const struct state_points *points, in
     int code;
 
     if (point->control.transaction == 0) {
-        log_info("state_empty", "topic=%s partition=%" PRId32, points->topic, partition);
+        log_info("state_empty", "topic=%s partition=%d", points->topic, partition);
         return EXIT_WELL;
     }
     lane_init(&lane, partition, points->tables, points->reader->config->input_topics.count,
