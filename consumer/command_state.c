@@ -108,8 +108,6 @@ static void check_options(struct argp_state *state, const struct arguments *argu
         argp_error(state, "save into which directory?");
     if (arguments->verb == VERB_SAVE && arguments->partition >= 0)
         argp_error(state, "--partition goes with dump and stat; save has all of them");
-    if (arguments->verb == VERB_SAVE && strcmp(arguments->dir, arguments->config.state_dir) == 0)
-        argp_error(state, "%s is state.dir: the stage would soon delete it there", arguments->dir);
     if (arguments->control && filtered)
         argp_error(state, "--control is of partitions, not of a channel or a phase");
 }

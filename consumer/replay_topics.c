@@ -135,7 +135,8 @@ static bool find_begin(struct replay *replay, struct topic_reader *reader, int32
     *begin = state_point_next(state, topic);
     return (*begin >= all->begin && *begin <= all->end) ||
            topic_reader_fail(reader, topic, "cannot be replayed from that state",
-                             "records behind it are gone");
+                             *begin < all->begin ? "records behind it are gone"
+                                                 : "it ends before it: was it made anew?");
 }
 
 static bool find_bounds(struct replay *replay, struct topic_reader *reader, int32_t partition,
@@ -151,8 +152,12 @@ static bool find_bounds(struct replay *replay, struct topic_reader *reader, int3
         !topic_find_offset(reader, topic, partition, &replay->topics->range.to, all.begin, all.end,
                            &bounds->end))
         return false;
-    if (bounds->end < bounds->begin)
-        bounds->end = bounds->begin;
+    if (bounds->end >= bounds->begin)
+        return true;
+    if (state_of(replay, partition) != NULL)
+        return topic_reader_fail(reader, topic, "cannot be replayed to there",
+                                 "--to lies before where the state's stage stood");
+    bounds->end = bounds->begin;
     return true;
 }
 
@@ -166,7 +171,7 @@ static bool find_all(struct replay *replay, struct topic_reader *reader)
     return true;
 }
 
-/* What an earlier run began with must be there still, and be the same. */
+/* As an earlier run has found it, and all of it must be there still. */
 static bool recall_all(struct replay *replay, struct topic_reader *reader)
 {
     for (int32_t p = 0; p < replay->partitions; p++) {
@@ -181,13 +186,22 @@ static bool recall_all(struct replay *replay, struct topic_reader *reader)
             if (low > bounds[i].begin || high < bounds[i].end)
                 return topic_reader_fail(reader, topic, "cannot be replayed to its end",
                                          "records of the range that it began with are gone");
-            if (state_of(replay, p) != NULL &&
-                state_point_next(state_of(replay, p), topic) != bounds[i].begin)
-                return topic_reader_fail(reader, topic, "cannot be replayed to its end",
-                                         "the state at that point is another one by now");
         }
     }
     return true;
+}
+
+/* What was asked for, and the very states that this has come to. */
+static uint64_t fingerprint(const struct replay *replay)
+{
+    uint64_t print = replay->topics->fingerprint;
+
+    for (int32_t p = 0; p < replay->partitions && replay->states.points != NULL; p++) {
+        const struct control *control = &replay->states.points[p].control;
+        print = hash_bytes(&control->lineage, sizeof(control->lineage), print);
+        print = hash_bytes(&control->transaction, sizeof(control->transaction), print);
+    }
+    return print;
 }
 
 /* Bounds: of the plan of an earlier run, or found now, and then the plan of later ones. */
@@ -197,7 +211,7 @@ static bool open_target(struct replay *replay, struct topic_reader *reader)
     struct replay_target *target = &replay->target;
 
     if (!replay_target_open(target, replay->config, topics->to_topic, topics->name,
-                            topics->fingerprint, replay->partitions))
+                            fingerprint(replay), replay->partitions))
         return false;
     if (target->planned)
         return recall_all(replay, reader);

@@ -291,6 +291,20 @@ void restore_drop(struct restore *restore, struct restore_job *job)
         }
 }
 
+void restore_tell_tables(const struct control *control, const struct tables *tables,
+                         int32_t partition)
+{
+    for (size_t i = 0; i < control->table_count; i++) {
+        const char *channel = control->tables[i].channel;
+        const struct table *table = tables_find(tables, (const uint8_t *)channel, strlen(channel));
+        if (table == NULL || table->digest != control->tables[i].digest)
+            log_warn("table_changed",
+                     "partition=%d channel=%s digest_before=%016" PRIx64 " digest=%016" PRIx64,
+                     partition, channel, control->tables[i].digest,
+                     table == NULL ? 0 : table->digest);
+    }
+}
+
 bool restore_dropped_names(const struct restore_job *job)
 {
     return intern_count(&job->gone) > 0;

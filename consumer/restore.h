@@ -120,6 +120,10 @@ void restore_drop(struct restore *restore, struct restore_job *job);
 /* Reads for at most wait_ms or some ten, sets done where a task is whole. wall_ms is now. */
 enum restore_result restore_poll(struct restore *restore, int wait_ms, int64_t wall_ms);
 
+/* Warns of each table that is another one now than the record says. */
+void restore_tell_tables(const struct control *control, const struct tables *tables,
+                         int32_t partition);
+
 /* True where messages of the state topic are not in memory, because their names are gone. */
 bool restore_dropped_names(const struct restore_job *job);
 

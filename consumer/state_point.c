@@ -49,8 +49,13 @@ static bool note_control(struct search *search, const rd_kafka_message_t *messag
     int64_t written_ms = rd_kafka_message_timestamp(message, &type);
 
     if (message->payload == NULL ||
-        control_decode(message->payload, message->len, control) != STATE_GOOD)
-        return refuse(search, EXIT_WORLD, "a control record that this program cannot read");
+        control_decode(message->payload, message->len, control) != STATE_GOOD) {
+        char why[128];
+        snprintf(why, sizeof(why),
+                 "the control record at offset %" PRId64 " is damaged, or of a newer upshot",
+                 message->offset);
+        return refuse(search, EXIT_WORLD, why);
+    }
     if (before) {
         point->end = message->offset + 1;
         point->written_ms = written_ms;
@@ -83,22 +88,43 @@ static void look_through(struct search *search, int64_t high)
     free(range);
 }
 
-/* No transaction before the point: is that the truth, or what compaction has left of it? */
+/*
+ * `reset` and `repartition` begin a state, too, with what they know: no input has said anything.
+ * What there was before is not in this topic.
+ */
+static bool is_first_of_stage(const struct control *control)
+{
+    for (size_t i = 0; i < control->input_count; i++)
+        if (control->inputs[i].greatest_ms != TIME_NONE)
+            return control->transaction == 1;
+    return false;
+}
+
+/* No transaction before the point: is that the truth, or what is left of it? */
 static bool is_beginning(const struct search *search)
 {
+    const struct state_point *point = search->point;
     char why[256], when[INSTANT_SIZE + 1] = {0};
 
-    if (search->later.transaction <= 1)
+    if (search->later.transaction == 0 ? point->low == 0 : is_first_of_stage(&search->later)) {
+        log_warn("state_empty",
+                 "topic=%s partition=%d hint=\"no transaction had landed there yet: its inputs are "
+                 "replayed from the first records that they still have\"",
+                 search->points->topic, point->partition);
         return true;
+    }
+    if (search->later.transaction == 0)
+        return refuse(search, EXIT_WORLD, "its records are gone, deleted with all their segments");
     instant_format(search->later_ms, when);
     snprintf(why, sizeof(why),
-             "the transactions before that are compacted away; the first one left is at offset "
-             "%" PRId64 ", of %s (docs/replay.md)",
+             "the transactions before that are compacted away, or before a reset or repartition; "
+             "the first one left is at offset %" PRId64 ", of %s (docs/replay.md)",
              search->later_offset, when);
     return refuse(search, EXIT_WORLD, why);
 }
 
-static bool check_places(const struct search *search)
+/* NULL: it says of each input where it stood. */
+static const char *what_it_lacks(const struct search *search)
 {
     const struct config_list *inputs = &search->points->reader->config->input_topics;
     const struct control *control = &search->point->control;
@@ -106,12 +132,12 @@ static bool check_places(const struct search *search)
     for (size_t i = 0; i < inputs->count; i++) {
         const struct control_input *input = control_find_input(control, inputs->items[i]);
         if (input == NULL || control->input_count != inputs->count)
-            return refuse(search, EXIT_USAGE, "its stage reads other topics");
+            return "its stage reads other topics than those that are named here";
         if (input->next < 0)
-            return refuse(search, EXIT_USAGE,
-                          "written by an upshot that did not note its places in the inputs");
+            return "written by an upshot that did not note its places in the inputs: name a later "
+                   "point";
     }
-    return true;
+    return NULL;
 }
 
 int64_t state_point_next(const struct state_point *point, const char *input)
@@ -135,22 +161,28 @@ static struct snapshot_place place_of(const struct state_points *points)
     };
 }
 
-/* Times are the same for all logs; offsets are of one. */
 static bool is_before(const struct search *search, const struct snapshot_reader *image)
 {
-    const struct control *ours =
-        search->point->control.transaction > 0 ? &search->point->control : &search->later;
-
     switch (search->wanted->kind) {
     case POSITION_TIME:
         return snapshot_reader_created_ms(image) < search->wanted->value;
     case POSITION_OFFSET:
-        return snapshot_reader_offset(image) < search->before &&
-               snapshot_reader_lineage(image) == ours->lineage;
+        return snapshot_reader_offset(image) < search->wanted->value;
     case POSITION_DEFAULT:
         break;
     }
     return false;
+}
+
+static void take_image(struct state_point *point, const struct snapshot_reader *image,
+                       const char *path)
+{
+    point->written_ms = snapshot_reader_created_ms(image);
+    point->control = *snapshot_reader_control(image);
+    point->end = snapshot_reader_offset(image) + 1;
+    free(point->image);
+    point->image = memory_get(strlen(path) + 1);
+    strcpy(point->image, path);
 }
 
 /* The latest one before the point becomes the point. False: there is none. */
@@ -159,21 +191,19 @@ static bool find_image(struct search *search)
     struct snapshot_place place = place_of(search->points);
     struct state_point *point = search->point;
     struct snapshot_paths paths = {0};
-    int64_t latest_ms = INT64_MIN;
+    uint64_t lineage =
+        point->control.transaction > 0 ? point->control.lineage : search->later.lineage;
+    int64_t latest = -1;
 
     if (place.dir[0] == 0 || !snapshot_list(&place, point->partition, &paths))
         return false;
     for (size_t i = 0; i < paths.count; i++) {
         struct snapshot_reader *image =
             snapshot_reader_open_exact(&place, point->partition, paths.items[i]);
-        if (image != NULL && is_before(search, image) &&
-            snapshot_reader_created_ms(image) > latest_ms) {
-            latest_ms = point->written_ms = snapshot_reader_created_ms(image);
-            point->control = *snapshot_reader_control(image);
-            point->end = snapshot_reader_offset(image) + 1;
-            free(point->image);
-            point->image = memory_get(strlen(paths.items[i]) + 1);
-            strcpy(point->image, paths.items[i]);
+        if (image != NULL && snapshot_reader_lineage(image) == lineage &&
+            is_before(search, image) && snapshot_reader_offset(image) > latest) {
+            latest = snapshot_reader_offset(image);
+            take_image(point, image, paths.items[i]);
         }
         snapshot_reader_close(&image);
     }
@@ -219,17 +249,19 @@ static bool fold(const struct state_points *points, struct topic_reader *reader,
 
     restore_init(&restore, reader->config, points->tables, points->topic, true);
     if (!add_job(points, point, &restore, &job, lane))
-        return fail(points, reader, point->partition, EXIT_WORLD, "its snapshot is gone");
+        return fail(points, reader, point->partition, EXIT_WORLD,
+                    "its snapshot has gone meanwhile: put states aside (upshot state save)");
     whole = state_topic_await(&restore, &job);
     if (whole) {
         point->records = job.records;
         point->bytes = job.bytes;
-        *missing = (int64_t)(point->control.live - store_count(lane->task.store) -
-                             intern_count(&job.gone));
+        point->gone = intern_count(&job.gone);
+        *missing = (int64_t)(point->control.live - store_count(lane->task.store));
         take_time(&reader->config->input_topics, &point->control, &lane->task.watermark);
         lane_land(lane);
     } else {
-        fail(points, reader, point->partition, EXIT_WORLD, "its state cannot be read");
+        fail(points, reader, point->partition, EXIT_WORLD,
+             point->image == NULL ? "its state cannot be read" : "its snapshot cannot be read");
     }
     restore_drop(&restore, &job);
     restore_release(&restore);
@@ -249,6 +281,7 @@ static void tell(const struct search *search, size_t live)
              " written=%s watermark=%s messages=%zu from=%s",
              search->points->topic, point->partition, point->end - 1, point->control.transaction,
              written, watermark, live, point->image == NULL ? "topic" : point->image);
+    restore_tell_tables(&point->control, search->points->tables, point->partition);
 }
 
 /* What is wrong with it shall be known before anything is made of it. */
@@ -272,6 +305,10 @@ static bool tell_missing(const struct search *search, int64_t missing)
     const struct control *control = &search->point->control;
     char why[256];
 
+    if (missing < 0 || search->point->gone >= (uint64_t)missing)
+        return refuse(search, EXIT_FOUND,
+                      "it has messages of channels or statuses that these tables lack, or that its "
+                      "stage's lacked: replay with the stage's own (--channels)");
     snprintf(why, sizeof(why),
              "of the %" PRIu64 " messages that transaction %" PRIu64 " left, %" PRId64
              " are no longer there: name a later point, or let the topic keep more "
@@ -280,15 +317,40 @@ static bool tell_missing(const struct search *search, int64_t missing)
     return refuse(search, EXIT_WORLD, why);
 }
 
+/* True where the point is one to begin with; *missing else, or an error. */
+static bool is_good(const struct search *search, int64_t *missing)
+{
+    return what_it_lacks(search) == NULL && try_fold(search, missing) && *missing == 0;
+}
+
+static bool choose(struct search *search)
+{
+    const struct topic_reader *reader = search->points->reader;
+    int64_t missing = 0;
+
+    if (search->point->control.transaction == 0 && is_first_of_stage(&search->later))
+        return is_beginning(search);
+    if (search->point->control.transaction == 0 && !find_image(search))
+        return is_beginning(search);
+    if (is_good(search, &missing) || reader->error != EXIT_WELL)
+        return reader->error == EXIT_WELL;
+    if (search->point->image == NULL && find_image(search) && is_good(search, &missing))
+        return true;
+    if (reader->error != EXIT_WELL)
+        return false;
+    if (what_it_lacks(search) != NULL)
+        return refuse(search, EXIT_USAGE, what_it_lacks(search));
+    return tell_missing(search, missing);
+}
+
 /* The topic first; where it has lost the point, a snapshot. */
 static bool find(struct search *search)
 {
     const struct state_points *points = search->points;
     struct topic_reader *reader = points->reader;
     struct state_point *point = search->point;
-    int64_t high, missing = 0;
+    int64_t high;
 
-    search->later.transaction = 0;
     if (!topic_find_ends(reader, points->topic, point->partition, &point->low, &high))
         return false;
     search->before = high;
@@ -296,18 +358,7 @@ static bool find(struct search *search)
                            high, &search->before))
         return false;
     look_through(search, high);
-    if (reader->error != EXIT_WELL)
-        return false;
-    if (point->control.transaction == 0 && !find_image(search))
-        return is_beginning(search);
-    if (!check_places(search) || !try_fold(search, &missing))
-        return false;
-    if (missing != 0 && point->image == NULL && find_image(search)) {
-        missing = 0;
-        if (!check_places(search) || !try_fold(search, &missing))
-            return false;
-    }
-    return missing == 0 || tell_missing(search, missing);
+    return reader->error == EXIT_WELL && choose(search);
 }
 
 /* ---- all of them ------------------------------------------------------------------------ */
@@ -337,9 +388,10 @@ bool state_points_open(struct state_points *points, struct topic_reader *reader,
         return false;
     points->points = memory_get_clean((size_t)partitions * sizeof(*points->points));
     search = memory_get_clean(sizeof(*search)); /* 20 KiB */
-    search->points = points;
-    search->wanted = wanted;
     for (int32_t p = 0; p < partitions && reader->error == EXIT_WELL; p++) {
+        memset(search, 0, sizeof(*search));
+        search->points = points;
+        search->wanted = wanted;
         search->point = &points->points[p];
         search->point->partition = p;
         find(search);

@@ -2,9 +2,9 @@
  * state_point.h: what an application kept, as it was at a point of its past (replay --state-at).
  *
  * A point is a transaction that has landed: of a partition of the state topic, the last one whose
- * control record lies before an offset, or is older than a time. The records up to there, folded,
- * are the state as that transaction left it, and the control record says from where each input goes
- * on.
+ * control record lies before an offset; a time stands for the first record that is not older. The
+ * records up to there, folded, are the state as that transaction left it, and the control record
+ * says from where each input goes on.
  *
  * Unless Kafka has compacted the topic since. A compaction takes, with a record that a later one
  * has replaced, all earlier ones of its key; so a message that was replaced behind the point is not
@@ -13,7 +13,11 @@
  * made of it, and when its partition's turn has come.
  *
  * Where the topic no longer has the point, a snapshot in state.dir may: one that `state save` has
- * put aside, or one that a stage wrote while nothing was under way.
+ * put aside, or one that a stage wrote while nothing was under way. It must be of the same lineage:
+ * what was before a `reset` is another state, whatever its date.
+ *
+ * Several threads may restore, each its own partitions: names that the tables lack are added to
+ * them as ghosts while points are looked for, by one thread, and the second reading has no others.
  */
 #ifndef UPSHOT_CONSUMER_STATE_POINT_H
 #define UPSHOT_CONSUMER_STATE_POINT_H
@@ -27,6 +31,7 @@ struct state_point {
     int64_t low, end;        /* of the state topic: all that it is made of */
     uint64_t records, bytes; /* which were read there */
     char *image;             /* or the file that has it all; NULL: none has to */
+    uint64_t gone;           /* messages there with names that the tables lack */
     int64_t written_ms;      /* wall clock */
     struct control control;  /* transaction 0: no state yet, and nothing else is known */
 };

@@ -6,12 +6,13 @@
 #include "consumer/kafka.h"
 #include "consumer/log.h"
 #include "consumer/snapshot.h"
-#include "statemachine/memory.h"
+#include "schemas/instant.h"
+#include "statemachine/require.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct saving {
@@ -20,32 +21,33 @@ struct saving {
     struct buffer bytes;
     struct snapshot_seal seal;
     uint64_t messages, size;
+    bool failed; /* something could not be written, and that stays so */
 };
 
 static bool put(struct saving *saving)
 {
     size_t size = saving->bytes.size;
-    bool good = !saving->bytes.failed && fwrite(saving->bytes.bytes, 1, size, saving->file) == size;
 
+    saving->failed = saving->failed || saving->bytes.failed ||
+                     fwrite(saving->bytes.bytes, 1, size, saving->file) != size;
     saving->size += size;
     buffer_clear(&saving->bytes);
-    return good;
+    return !saving->failed;
 }
 
 /* False: it cannot be written. */
 static bool put_message(void *context, struct message_key key, const struct record *record)
 {
     struct saving *saving = context;
-    bool good = true;
 
     snapshot_put_message(&saving->bytes, saving->place.tables, key, record, &saving->seal);
     saving->messages++;
     if (saving->bytes.size >= SNAPSHOT_PAIRS_FULL) {
         snapshot_close_pairs(&saving->bytes, &saving->seal);
-        good = put(saving);
+        put(saving);
         snapshot_open_pairs(&saving->bytes);
     }
-    return good;
+    return !saving->failed;
 }
 
 static bool put_all(struct saving *saving, const struct state_point *point, const struct lane *lane)
@@ -61,21 +63,19 @@ static bool put_all(struct saving *saving, const struct state_point *point, cons
         .offset = point->end - 1,
         .seed = store_seed(lane->task.store),
     };
-    bool good;
 
     control_encode(&control, &point->control);
     facts.control = (struct text){.bytes = control.bytes, .size = (uint32_t)control.size};
     snapshot_put_head(&saving->bytes, &facts, hash_seed(), &saving->seal);
     buffer_release(&control);
-    good = put(saving);
+    put(saving);
     snapshot_open_pairs(&saving->bytes);
-    saving->messages = 0;
     store_walk(lane->task.store, put_message, saving);
-    good = good && saving->messages == store_count(lane->task.store);
     snapshot_close_pairs(&saving->bytes, &saving->seal);
-    good = good && put(saving);
+    put(saving);
     snapshot_put_end(&saving->bytes, facts.offset + 1, &saving->seal);
-    return good && put(saving);
+    require(saving->failed || saving->messages == point->control.live);
+    return put(saving);
 }
 
 static int complain(const char *path)
@@ -89,6 +89,7 @@ static int write_file(struct saving *saving, const struct state_point *point,
                       const struct lane *lane)
 {
     char path[SNAPSHOT_PATH_MAX], part[SNAPSHOT_PATH_MAX + sizeof(SNAPSHOT_PART)];
+    char written[INSTANT_SIZE + 1] = {0};
     bool good;
 
     if (!snapshot_path(path, &saving->place, point->partition, point->control.transaction, "saved"))
@@ -97,7 +98,8 @@ static int write_file(struct saving *saving, const struct state_point *point,
     saving->file = fopen(part, "we");
     if (saving->file == NULL)
         return complain(part);
-    saving->size = 0;
+    saving->size = saving->messages = 0;
+    saving->failed = false;
     good = put_all(saving, point, lane) && fflush(saving->file) == 0 &&
            fsync(fileno(saving->file)) == 0;
     if (fclose(saving->file) != 0 || !good || rename(part, path) != 0 ||
@@ -106,11 +108,9 @@ static int write_file(struct saving *saving, const struct state_point *point,
         unlink(part);
         return code;
     }
-    puts(path);
-    log_info("state_saved",
-             "path=%s transaction=%" PRIu64 " offset=%" PRId64 " messages=%" PRIu64
-             " bytes=%" PRIu64,
-             path, point->control.transaction, point->end - 1, saving->messages, saving->size);
+    instant_format(point->written_ms, written);
+    printf("%s transaction=%" PRIu64 " written=%s messages=%" PRIu64 " bytes=%" PRIu64 "\n", path,
+           point->control.transaction, written, saving->messages, saving->size);
     return EXIT_WELL;
 }
 
@@ -120,10 +120,8 @@ static int save_one(struct saving *saving, const struct state_points *points, in
     struct lane lane;
     int code;
 
-    if (point->control.transaction == 0) {
-        log_info("state_empty", "topic=%s partition=%d", points->topic, partition);
-        return EXIT_WELL;
-    }
+    if (point->control.transaction == 0)
+        return EXIT_WELL; /* which was told */
     lane_init(&lane, partition, points->tables, points->reader->config->input_topics.count,
               hash_seed());
     code = state_point_restore(points, points->reader, partition, &lane)
@@ -131,6 +129,26 @@ static int save_one(struct saving *saving, const struct state_points *points, in
                : points->reader->error;
     lane_release(&lane);
     return code;
+}
+
+static int look_at_directory(const char *dir, const char *state_dir)
+{
+    struct stat wanted, used;
+
+    errno = 0;
+    if (stat(dir, &wanted) != 0 || !S_ISDIR(wanted.st_mode) || access(dir, W_OK | X_OK) != 0) {
+        errno = errno == 0 ? ENOTDIR : errno;
+        complain(dir);
+        return EXIT_USAGE;
+    }
+    if (state_dir[0] == 0 || stat(state_dir, &used) != 0 || wanted.st_dev != used.st_dev ||
+        wanted.st_ino != used.st_ino)
+        return EXIT_WELL;
+    log_error("state_not_saved",
+              "path=%s hint=\"it is state.dir, where the stage keeps its two newest only: name "
+              "another directory\"",
+              dir);
+    return EXIT_USAGE;
 }
 
 int state_save(const struct config *config, struct tables *tables,
@@ -142,8 +160,9 @@ int state_save(const struct config *config, struct tables *tables,
     int32_t partitions;
     int code;
 
-    if (access(dir, W_OK | X_OK) != 0)
-        return complain(dir);
+    code = look_at_directory(dir, config->state_dir);
+    if (code != EXIT_WELL)
+        return code;
     reader.client = kafka_restorer(config);
     if (reader.client == NULL)
         return EXIT_USAGE;
@@ -153,6 +172,7 @@ int state_save(const struct config *config, struct tables *tables,
     saving.place = (struct snapshot_place){.dir = dir,
                                            .app_id = config->app_id,
                                            .state_topic = points.topic,
+                                           .cluster = "",
                                            .partitions = partitions,
                                            .tables = tables};
     code = reader.error;

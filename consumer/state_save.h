@@ -11,7 +11,7 @@
 #include "consumer/state_point.h"
 
 /*
- * Saves the point of each partition into dir, which must be there, and prints the files' paths.
+ * Saves the point of each partition into dir, which must be there, and prints a line a file.
  * Returns an exit code.
  */
 int state_save(const struct config *config, struct tables *tables,

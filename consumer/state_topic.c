@@ -104,13 +104,13 @@ void state_topic_close(struct state_topic *topic)
 
 bool state_topic_await(struct restore *restore, const struct restore_job *job)
 {
-    int64_t heard_ms = clock_monotonic_ms(), next = job->next;
+    int64_t heard_ms = clock_monotonic_ms(), read = 0;
 
     while (!job->done) {
         if (restore_poll(restore, POLL_MS, clock_wall_ms()) != RESTORE_GOING)
             return false;
-        if (job->next != next) {
-            next = job->next;
+        if (job->next + (int64_t)job->image_records != read) {
+            read = job->next + (int64_t)job->image_records;
             heard_ms = clock_monotonic_ms();
         } else if (clock_monotonic_ms() - heard_ms > SILENT_MS) {
             log_error("state_topic_silent",

@@ -579,22 +579,6 @@ void takeover_revoke(struct inside *inside)
         revoke_all(inside);
 }
 
-static void tell_table_changes(const struct inside *inside, const struct holding *holding)
-{
-    const struct control *control = &holding->restoring.control;
-
-    for (size_t i = 0; i < control->table_count; i++) {
-        const struct table *table =
-            tables_find(&inside->tables, (const uint8_t *)control->tables[i].channel,
-                        strlen(control->tables[i].channel));
-        if (table == NULL || table->digest != control->tables[i].digest)
-            log_warn("table_changed",
-                     "partition=%d channel=%s digest_before=%016" PRIx64 " digest=%016" PRIx64,
-                     holding->lane.partition, control->tables[i].channel, control->tables[i].digest,
-                     table == NULL ? 0 : table->digest);
-    }
-}
-
 void takeover_poll(struct inside *inside, int wait_ms)
 {
     switch (restore_poll(&inside->restore, wait_ms, stage_now_ms(inside->stage))) {
@@ -615,7 +599,7 @@ void takeover_poll(struct inside *inside, int wait_ms)
         holding->names_dropped = restore_dropped_names(&holding->restoring);
         restore_drop(&inside->restore, &holding->restoring);
         if (control->transaction != 0) {
-            tell_table_changes(inside, holding);
+            restore_tell_tables(control, &inside->tables, holding->lane.partition);
             holding_take_control(holding, control);
             holding->control_offset = holding->restoring.control_offset;
             holding->snapshot_transaction = holding->restoring.snapshot_transaction;
