@@ -371,7 +371,7 @@ static void look_on(struct audit *audit)
     struct topic_reader reader = audit->reader;
 
     if (audit->onlooker == NULL)
-        audit->onlooker = kafka_onlooker(audit->config);
+        audit->onlooker = kafka_range_reader(audit->config, false);
     if (audit->onlooker == NULL) {
         audit->reader.error = EXIT_USAGE;
         return;
@@ -504,7 +504,7 @@ int audit(const struct audit_options *options, struct audit_findings *findings)
         .options = options,
         .config = config,
         .findings = findings,
-        .reader = {.command = "audit", .config = config, .client = kafka_restorer(config)},
+        .reader = {.command = "audit", .config = config, .client = kafka_range_reader(config, true)},
         .input_count = config->input_topics.count,
     };
 

@@ -11,6 +11,11 @@
 
 #define TRANSACTION_TIMEOUT_MS "15000"
 
+enum {
+    NEVER_SLEEPS = 0x02020000, /* the librdkafka that has fetch.queue.backoff.ms */
+    NUDGE_MS = 1,
+};
+
 /* The user's value of a property, the last one counts; NULL where there is none. */
 static const char *said(const struct config *config, const char *name)
 {
@@ -316,17 +321,15 @@ static rd_kafka_conf_t *reader_conf(const struct config *config, const char *iso
     return conf;
 }
 
-static rd_kafka_t *make_reader(const struct config *config, const char *isolation)
+static rd_kafka_t *make_reader(const struct config *config, rd_kafka_conf_t *conf)
 {
-    rd_kafka_conf_t *conf = reader_conf(config, isolation);
     rd_kafka_t *client;
 
     prefer(conf, config, "fetch.wait.max.ms", "10");
     prefer(conf, config, "fetch.message.max.bytes", "4194304");
-    prefer(conf, config, "queued.min.messages", "200000");
     prefer(conf, config, "socket.timeout.ms", "20000"); /* it is asked, too, but it also fetches */
     show_statistics(conf, config);
-    if (rd_kafka_version() >= 0x02020000) /* before that, restore.c wakes who sleeps */
+    if (rd_kafka_version() >= NEVER_SLEEPS) /* before that, kafka_nudge() wakes who sleeps */
         prefer(conf, config, "fetch.queue.backoff.ms", "5");
     client = make(RD_KAFKA_CONSUMER, conf);
     if (client != NULL)
@@ -336,12 +339,33 @@ static rd_kafka_t *make_reader(const struct config *config, const char *isolatio
 
 rd_kafka_t *kafka_restorer(const struct config *config)
 {
-    return make_reader(config, "read_committed");
+    rd_kafka_conf_t *conf = reader_conf(config, "read_committed");
+
+    prefer(conf, config, "queued.min.messages", "200000");
+    return make_reader(config, conf);
 }
 
-rd_kafka_t *kafka_onlooker(const struct config *config)
+/* What librdkafka keeps of a record that waits is 400 bytes beside the record: no more than half a
+ * second's work, since kafka_nudge() sees to it that more is on its way when half of that is left. */
+rd_kafka_t *kafka_range_reader(const struct config *config, bool committed)
 {
-    return make_reader(config, "read_uncommitted");
+    rd_kafka_conf_t *conf = reader_conf(config, committed ? "read_committed" : "read_uncommitted");
+
+    prefer(conf, config, "queued.min.messages", "20000");
+    prefer(conf, config, "queued.max.messages.kbytes", "8192");
+    return make_reader(config, conf);
+}
+
+void kafka_nudge(rd_kafka_t *client, const char *topic, int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (rd_kafka_version() >= NEVER_SLEEPS)
+        return;
+    list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_offsets_for_times(client, list, NUDGE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 rd_kafka_t *kafka_sampler(const struct config *config, bool committed)

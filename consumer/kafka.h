@@ -54,6 +54,16 @@ rd_kafka_t *kafka_member(const struct config *config, int worker, void *opaque,
 /* Reads the state topic: read committed, never a member of any group. */
 rd_kafka_t *kafka_restorer(const struct config *config);
 
+/* Reads ranges of topics (topic_range.h); where not `committed`, what was aborted, too. */
+rd_kafka_t *kafka_range_reader(const struct config *config, bool committed);
+
+/*
+ * A broker thread of librdkafka before 2.2 that has queued.min.messages waiting sleeps for a
+ * second, however soon they are taken. Any question to that broker wakes it, and then it fetches;
+ * the answer comes behind what was fetched, and nobody waits for it. Later ones need no nudge.
+ */
+void kafka_nudge(rd_kafka_t *client, const char *topic, int32_t partition);
+
 /* Reads a few records here and there, after an rd_kafka_assign(); never a member of any group. */
 rd_kafka_t *kafka_sampler(const struct config *config, bool committed);
 
@@ -64,8 +74,6 @@ rd_kafka_t *kafka_sampler(const struct config *config, bool committed);
 rd_kafka_t *kafka_probe(const struct config *config, const char *address, void *opaque,
                         void (*log)(const rd_kafka_t *, int, const char *, const char *),
                         void (*on_error)(rd_kafka_t *, int, const char *, void *));
-/* The same, but it sees what was aborted, too (audit). */
-rd_kafka_t *kafka_onlooker(const struct config *config);
 
 /*
  * A transactional producer, whose batches keep within batch_bytes: a broker's limit holds for whole

@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_MS = 10000, POLL_MS = 10, SILENT_MAX_S = 60 };
+enum {
+    ASK_MS = 10000,
+    POLL_MS = 10,
+    SILENT_MAX_S = 60,
+    NUDGE_RECORDS = 5000, /* a quarter of what kafka_range_reader() lets wait, */
+    NUDGE_BYTES = 2097152 /* whichever of its bounds is met first */
+};
 
 bool replay_position_parse(const char *text, int64_t now_ms, struct replay_position *position)
 {
@@ -127,6 +133,7 @@ bool topic_ranges_open(struct topic_reader *reader, struct topic_range *ranges, 
 
     for (size_t i = 0; i < count; i++) {
         struct topic_range *range = &ranges[i];
+        range->partition = partition;
         range->queue = rd_kafka_queue_get_partition(reader->client, range->topic, partition);
         rd_kafka_queue_forward(range->queue, NULL);
         rd_kafka_topic_partition_list_add(list, range->topic, partition)->offset = range->next;
@@ -161,6 +168,27 @@ static void take_notice(struct topic_reader *reader, struct topic_range *range,
         range->next = message->offset; /* markers and aborted records */
 }
 
+/* Who takes what was fetched, asks for more before it is all gone. */
+static void keep_fetching(struct topic_reader *reader, struct topic_range *range)
+{
+    if (range->taken_records < NUDGE_RECORDS && range->taken_bytes < NUDGE_BYTES)
+        return;
+    range->taken_records = range->taken_bytes = 0;
+    kafka_nudge(reader->client, range->topic, range->partition);
+}
+
+static void take_batch(struct topic_reader *reader, struct topic_range *range)
+{
+    ssize_t count = rd_kafka_consume_batch_queue(range->queue, POLL_MS, range->batch, RANGE_BATCH);
+
+    range->at = 0;
+    range->count = count > 0 ? (size_t)count : 0;
+    range->taken_records += range->count;
+    for (size_t i = 0; i < range->count; i++)
+        range->taken_bytes += range->batch[i]->len;
+    keep_fetching(reader, range);
+}
+
 const rd_kafka_message_t *topic_range_head(struct topic_reader *reader, struct topic_range *range)
 {
     int silent = 0;
@@ -168,10 +196,7 @@ const rd_kafka_message_t *topic_range_head(struct topic_reader *reader, struct t
     while (range->next < range->end && reader->error == EXIT_WELL) {
         rd_kafka_message_t *message;
         if (range->at == range->count) {
-            ssize_t count =
-                rd_kafka_consume_batch_queue(range->queue, POLL_MS, range->batch, RANGE_BATCH);
-            range->at = 0;
-            range->count = count > 0 ? (size_t)count : 0;
+            take_batch(reader, range);
             if (range->count == 0 && ++silent > SILENT_MAX_S * 1000 / POLL_MS)
                 topic_reader_fail(reader, range->topic, "is silent", "no record for a minute");
             continue;

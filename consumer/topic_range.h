@@ -34,7 +34,7 @@ struct topic_bounds {
 struct topic_reader {
     const char *command; /* first word of every complaint */
     const struct config *config;
-    rd_kafka_t *client; /* kafka_restorer(), or another that tells where a partition ends */
+    rd_kafka_t *client; /* kafka_range_reader(), or another that tells where a partition ends */
     int error;          /* exit code of what went wrong */
 };
 
@@ -43,9 +43,11 @@ enum { RANGE_BATCH = 2000 };
 struct topic_range {
     const char *topic;
     int64_t next, end; /* offsets: the next one to be read, and the first one beyond */
+    int32_t partition;
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *batch[RANGE_BATCH];
     size_t at, count;
+    size_t taken_records, taken_bytes; /* since the broker's thread was nudged */
 };
 
 /* `upshot replay: TOPIC WHAT: WHY`; the world has failed. Returns false. */

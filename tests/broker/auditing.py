@@ -14,7 +14,7 @@ import broker
 from broker import Stage, require, say, wait_for
 
 RATE = 20                      # lives a second of record time
-LIVES_A_SECOND = 25000         # roughly what is written and taken: kills fall into that time
+LIVES_A_SECOND = 25000         # a first guess of what is written and taken
 PATIENCE_S = 600               # no condition takes that long unless something is broken
 
 
@@ -86,6 +86,7 @@ class Flow:
     def __init__(self, app, lives, slices, seed):
         self.app, self.each, self.slices, self.seed = app, lives // slices, slices, seed
         self.lives, self.events, self.broken = self.each * slices, 0, None
+        self.slice_s = self.each / LIVES_A_SECOND  # how long the last one took to be written
         self.allowed = threading.Semaphore(0)
         self.thread = threading.Thread(target=self.produce, daemon=True)
         self.thread.start()
@@ -96,9 +97,11 @@ class Flow:
         try:
             for i in range(self.slices):
                 self.allowed.acquire()
+                began = time.monotonic()
                 self.events += self.app.kafka.generate(
                     "--lives", self.each, "--rate", RATE, "--seed", self.seed + i, "--start",
                     broker.iso(start + i * self.each * 1000 // RATE), inputs=self.app.inputs)
+                self.slice_s = time.monotonic() - began
         except broker.Broken as broken:
             self.broken = broken
 
@@ -117,17 +120,17 @@ def undone(app):
 
 def run_with_kills(app, lives, kills, seed):
     """Lives flow in, and the stage dies `kills` times by SIGKILL at moments that the seed decides:
-    one in five in the middle of a start, the others some time after its partitions are there.
+    one in five in the middle of a start, the others while a slice is written that it takes.
     Returns the flow and the stage that lives on, which has all of it still to finish."""
     moments = random.Random(seed)
     flow = Flow(app, lives, kills + 1, seed)
     at_work = 0
     for i in range(kills):
-        flow.allowed.release()
         stage = app.start()
         if i == 0 or moments.random() < 0.8:
             stage.wait_event("restored", PATIENCE_S)
-        time.sleep(moments.uniform(0, max(0.3, flow.each / LIVES_A_SECOND)))
+        flow.allowed.release()
+        time.sleep(moments.uniform(0.05, flow.slice_s))
         stage.kill()
         at_work += len(stage.events("restored")) > 0
         found = app.clean()
