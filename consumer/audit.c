@@ -11,6 +11,7 @@
 #include "schemas/outcome.h"
 #include "statemachine/memory.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -282,6 +283,7 @@ static void read_inputs(struct audit *audit)
     audit->beyond_now = false;
     topic_ranges_close(&audit->reader, audit->inputs, audit->input_count);
     lane_release(&lane);
+    malloc_trim(0); /* the live messages' memory, in pieces that nobody will ask for again */
 }
 
 /* ---- the outputs ------------------------------------------------------------------------ */
@@ -455,7 +457,7 @@ static void audit_partition(struct audit *audit, int32_t partition)
     audit->in_order = true;
     audit->oldest_outcome_ms = INT64_MAX;
     audit_letters_init(&audit->letters, &config->input_topics, partition);
-    audit_book_init(&audit->book, hash_seed());
+    audit_book_clear(&audit->book);
     audit->book.outcomes_expired = bounds->outcomes_low > 0;
 
     read_topic(audit, &audit->reader, config->dead_letters_topic, bounds->letters_low,
@@ -482,7 +484,6 @@ static void audit_partition(struct audit *audit, int32_t partition)
         audit->findings->partitions++;
         audit->findings->strict_partitions += judge.every_revision;
     }
-    audit_book_release(&audit->book);
     audit_letters_release(&audit->letters);
 }
 
@@ -520,8 +521,10 @@ int audit(const struct audit_options *options, struct audit_findings *findings)
     check_output(&audit, config->dead_letters_topic);
     if (audit.reader.error == EXIT_WELL)
         find_bounds(&audit);
+    audit_book_init(&audit.book, hash_seed());
     for (int32_t p = 0; p < audit.partitions && audit.reader.error == EXIT_WELL; p++)
         audit_partition(&audit, p);
+    audit_book_release(&audit.book);
     free(audit.inputs);
     free(audit.bounds);
     buffer_release(&audit.line);

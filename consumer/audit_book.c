@@ -21,45 +21,59 @@ enum {
 struct audit_message {
     uint64_t key_at;
     uint64_t reported, repeated; /* statuses: once at least, and more often */
-    int64_t reopened_ms;         /* the last life that began after another; TIME_NONE: none */
-    int64_t expected_life_ms;    /* of the last outcome that was expected */
-    int64_t last_life_ms;        /* of the last outcome found, with its revision and verdict */
-    uint32_t last_revision, last_verdict;
-    uint32_t expected, found; /* heads of lists, newest first; 0: empty */
+    uint32_t expected, found;    /* heads of lists, newest first; 0: empty */
+    uint32_t last;               /* the outcome found last, in one list or the other */
     uint16_t key_size;
     uint8_t channel_size;
     uint8_t marks;
 };
 
+/* The watermark that an expected outcome takes. */
+enum due { DUE_AT_ONCE, DUE_WHEN_SETTLED, DUE_WITH_THE_ONE_BEFORE };
+
+/* There are as many as outcomes: each byte counts. */
 struct audit_revision {
     uint32_t next;
     uint32_t revision;
     int64_t life_ms;
-    int64_t due_ms; /* the watermark that it takes; TIME_NONE: none */
     int64_t settled_at_ms;
     int64_t offset; /* where it was found, or seen uncommitted; -1: nowhere */
+    struct audit_members members;
     uint8_t outcome;
     uint8_t status;
-    bool send_seen;
-    bool agreed;      /* expected, and found as it is */
-    bool uncommitted; /* expected, and seen by who reads uncommitted records */
-    bool after_cut;   /* expected of a message that was open already */
-    uint32_t fields[OUTCOME_FIELD_COUNT];
+    uint8_t due;
+    bool send_seen : 1;
+    bool agreed : 1;      /* expected, and found as it is */
+    bool uncommitted : 1; /* expected, and seen by who reads uncommitted records */
+    bool after_cut : 1;   /* expected of a message that was open already */
 };
 
 void audit_book_init(struct audit_book *book, uint64_t seed)
 {
     *book = (struct audit_book){.seed = seed, .begin_ms = TIME_NONE, .shown_ms = TIME_NONE};
     index_init(&book->index);
+    audit_pool_init(&book->pool, seed);
 }
 
 void audit_book_release(struct audit_book *book)
 {
     index_release(&book->index);
+    audit_pool_release(&book->pool);
     free(book->messages);
     free(book->revisions);
     buffer_release(&book->keys);
     *book = (struct audit_book){0};
+}
+
+void audit_book_clear(struct audit_book *book)
+{
+    index_release(&book->index);
+    index_init(&book->index);
+    audit_pool_clear(&book->pool);
+    buffer_clear(&book->keys);
+    book->message_count = book->revision_count = 0;
+    book->outcomes_expired = false;
+    book->begin_ms = book->shown_ms = TIME_NONE;
 }
 
 /* ---- finding ---------------------------------------------------------------------------- */
@@ -128,7 +142,6 @@ static struct audit_message *find(struct audit_book *book, struct text channel, 
     message->key_at = book->keys.size;
     message->key_size = (uint16_t)wanted.key.size;
     message->channel_size = (uint8_t)channel.size;
-    message->reopened_ms = TIME_NONE;
     buffer_put(&book->keys, wanted.key.bytes, wanted.key.size);
     require(!book->keys.failed);
     index_insert(&book->index, hash, handle);
@@ -153,7 +166,7 @@ static struct audit_revision *add_revision(struct audit_book *book,
     revision->outcome = (uint8_t)facts->outcome;
     revision->send_seen = facts->send_seen;
     revision->offset = -1;
-    memcpy(revision->fields, facts->fields, sizeof(revision->fields));
+    revision->members = audit_members_pack(&book->pool, facts->fields);
     return revision;
 }
 
@@ -186,8 +199,8 @@ void audit_book_event(struct audit_book *book, struct text channel, struct text 
 }
 
 /*
- * The watermark that an outcome waited for. One that its status settled waited for none, unless
- * its send had not come: then it was held, with whatever came before in its life.
+ * One that its status settled waited for no watermark, unless its send had not come: then it was
+ * held, with whatever came before in its life.
  */
 static int64_t due_of(const struct outcome_facts *facts)
 {
@@ -195,30 +208,34 @@ static int64_t due_of(const struct outcome_facts *facts)
                                                                       : facts->settled_at_ms;
 }
 
-static int64_t due_in_life(const struct audit_book *book, const struct outcome_facts *facts,
-                           uint32_t before)
+static int64_t due_ms(const struct audit_book *book, const struct audit_revision *expected)
+{
+    while (expected->due == DUE_WITH_THE_ONE_BEFORE)
+        expected = &book->revisions[expected->next];
+    return expected->due == DUE_AT_ONCE ? TIME_NONE : expected->settled_at_ms;
+}
+
+static enum due due_in_life(const struct audit_book *book, const struct outcome_facts *facts,
+                            uint32_t before)
 {
     const struct audit_revision *last = before == 0 ? NULL : &book->revisions[before];
-    int64_t due_ms = due_of(facts);
 
+    if (due_of(facts) == TIME_NONE)
+        return DUE_AT_ONCE;
     if (!facts->send_seen && last != NULL && last->life_ms == facts->life_ms &&
-        last->due_ms > due_ms)
-        due_ms = last->due_ms;
-    return due_ms;
+        due_ms(book, last) > facts->settled_at_ms)
+        return DUE_WITH_THE_ONE_BEFORE;
+    return DUE_WHEN_SETTLED;
 }
 
 void audit_book_expect(struct audit_book *book, const struct outcome_facts *facts, uint8_t status)
 {
     struct audit_message *message = find(book, facts->channel, facts->message_id, true);
-    int64_t due_ms = due_in_life(book, facts, message->expected);
-    struct audit_revision *revision;
+    enum due due = due_in_life(book, facts, message->expected);
+    struct audit_revision *revision = add_revision(book, facts, &message->expected);
 
-    if (message->expected != 0 && message->expected_life_ms != facts->life_ms)
-        message->reopened_ms = facts->life_ms;
-    message->expected_life_ms = facts->life_ms;
-    revision = add_revision(book, facts, &message->expected);
     revision->status = status;
-    revision->due_ms = due_ms;
+    revision->due = (uint8_t)due;
     revision->after_cut = (message->marks & OPEN) != 0;
 }
 
@@ -252,47 +269,61 @@ static struct audit_example example_of_revision(const struct audit_book *book,
     return example;
 }
 
+static uint32_t verdict_of(const struct audit_book *book, const struct audit_revision *revision)
+{
+    uint32_t fields[OUTCOME_FIELD_COUNT];
+
+    audit_members_unpack(&book->pool, &revision->members, fields);
+    return outcome_facts_verdict(fields);
+}
+
 /* Revisions are 1, 2, 3, ... (promise 3), and each changes the verdict (DESIGN 4). */
 static bool follows(struct audit_book *book, struct audit_message *message,
                     const struct outcome_facts *facts, int32_t partition, int64_t offset,
                     struct audit_findings *findings)
 {
     struct audit_example example = example_of(book, message, partition);
-    bool first = message->last_revision == 0;
-    bool same_life = !first && facts->life_ms == message->last_life_ms;
-    uint32_t before = same_life ? message->last_revision : 0;
-    uint32_t verdict = outcome_facts_verdict(facts->fields);
+    const struct audit_revision *last =
+        message->last == 0 ? NULL : &book->revisions[message->last];
+    bool same_life = last != NULL && facts->life_ms == last->life_ms;
+    uint32_t before = same_life ? last->revision : 0;
 
     example.life_ms = facts->life_ms;
     example.revision = facts->revision;
     example.offset = offset;
-    if (!first && (facts->life_ms < message->last_life_ms || facts->revision <= before)) {
+    if (last != NULL && (facts->life_ms < last->life_ms || facts->revision <= before)) {
         snprintf(example.detail, sizeof(example.detail), "after revision %u of life %lld",
-                 message->last_revision, (long long)message->last_life_ms);
+                 last->revision, (long long)last->life_ms);
         audit_fault(findings, AUDIT_REPEATED, &example);
         return false;
     }
     if (facts->revision != before + 1) {
-        if (first && book->outcomes_expired) {
+        if (last == NULL && book->outcomes_expired) {
             findings->expired++;
         } else {
             snprintf(example.detail, sizeof(example.detail), "after revision %u", before);
             audit_fault(findings, AUDIT_GAP, &example);
         }
-    } else if (same_life && verdict == message->last_verdict) {
+    } else if (same_life && verdict_of(book, last) == outcome_facts_verdict(facts->fields)) {
         audit_fault(findings, AUDIT_UNCHANGED, &example);
     }
-    message->last_life_ms = facts->life_ms;
-    message->last_revision = facts->revision;
-    message->last_verdict = verdict;
     return true;
 }
 
 /* That an outcome is out shows how far time had come; one that is not as expected shows nothing. */
 static void learn(struct audit_book *book, const struct audit_revision *expected)
 {
-    if (expected->due_ms > book->shown_ms)
-        book->shown_ms = expected->due_ms;
+    if (due_ms(book, expected) > book->shown_ms)
+        book->shown_ms = due_ms(book, expected);
+}
+
+static bool is_as_expected(const struct audit_book *book, const struct audit_revision *expected,
+                           const struct outcome_facts *facts)
+{
+    uint32_t fields[OUTCOME_FIELD_COUNT];
+
+    audit_members_unpack(&book->pool, &expected->members, fields);
+    return memcmp(fields, facts->fields, sizeof(fields)) == 0;
 }
 
 void audit_book_find(struct audit_book *book, const struct outcome_facts *facts, int32_t partition,
@@ -306,14 +337,15 @@ void audit_book_find(struct audit_book *book, const struct outcome_facts *facts,
     if (!follows(book, message, facts, partition, offset, findings))
         return;
     expected = same_revision(book, message->expected, facts->life_ms, facts->revision);
-    if (expected != NULL && !expected->agreed &&
-        memcmp(expected->fields, facts->fields, sizeof(expected->fields)) == 0) {
+    if (expected != NULL && !expected->agreed && is_as_expected(book, expected, facts)) {
         expected->agreed = true;
         expected->offset = offset;
+        message->last = (uint32_t)(expected - book->revisions);
         learn(book, expected);
         return;
     }
     add_revision(book, facts, &message->found)->offset = offset;
+    message->last = message->found;
     if (findings->what_if && due_of(facts) > book->shown_ms) /* by its own table's deadlines */
         book->shown_ms = due_of(facts);
 }
@@ -340,7 +372,7 @@ static bool is_sure(const struct audit_book *book, const struct audit_judge *jud
 {
     int64_t sure_ms = judge->sure_ms > book->shown_ms ? judge->sure_ms : book->shown_ms;
 
-    return !revision->after_cut && revision->due_ms <= sure_ms;
+    return !revision->after_cut && due_ms(book, revision) <= sure_ms;
 }
 
 /* Had it been written, retention could have taken it. */
@@ -349,9 +381,22 @@ static bool is_expired(const struct audit_judge *judge, const struct audit_revis
     return revision->settled_at_ms < judge->expired_before_ms;
 }
 
-static bool is_open(const struct audit_judge *judge, const struct audit_message *message)
+/* The last life, where another was before it; TIME_NONE where there is one at most. */
+static int64_t reopened_ms(const struct audit_book *book, const struct audit_message *message)
 {
-    return (message->marks & OPEN) != 0 || message->reopened_ms > judge->sure_ms;
+    const struct audit_revision *rows = book->revisions;
+    uint32_t last = message->expected;
+
+    for (uint32_t i = last; i != 0; i = rows[i].next)
+        if (rows[i].life_ms != rows[last].life_ms)
+            return rows[last].life_ms;
+    return TIME_NONE;
+}
+
+static bool is_open(const struct audit_book *book, const struct audit_judge *judge,
+                    const struct audit_message *message)
+{
+    return (message->marks & OPEN) != 0 || reopened_ms(book, message) > judge->sure_ms;
 }
 
 static bool is_begun_before(const struct audit_book *book, const struct audit_message *message)
@@ -396,9 +441,10 @@ static const struct audit_revision *best_found(const struct audit_book *book,
     return best;
 }
 
-static bool same_verdict(const struct audit_revision *a, const struct audit_revision *b)
+static bool same_verdict(const struct audit_book *book, const struct audit_revision *a,
+                         const struct audit_revision *b)
 {
-    return outcome_facts_verdict(a->fields) == outcome_facts_verdict(b->fields);
+    return verdict_of(book, a) == verdict_of(book, b);
 }
 
 /* Must this member agree where the order of events is not known? */
@@ -430,10 +476,13 @@ static void compare_members(const struct audit_book *book, const struct audit_ju
                             const struct audit_revision *found, struct audit_findings *findings)
 {
     struct audit_example example = example_of_revision(book, message, judge->partition, found);
+    uint32_t wanted[OUTCOME_FIELD_COUNT], written[OUTCOME_FIELD_COUNT];
     size_t size = 0;
 
+    audit_members_unpack(&book->pool, &expected->members, wanted);
+    audit_members_unpack(&book->pool, &found->members, written);
     for (enum outcome_field i = 0; i < OUTCOME_FIELD_COUNT; i++) {
-        if (expected->fields[i] == found->fields[i] ||
+        if (wanted[i] == written[i] ||
             (!judge->every_revision && !is_determined(message, expected, i)))
             continue;
         findings->fields[i]++;
@@ -524,7 +573,7 @@ static bool is_expected_verdict(const struct audit_book *book, const struct audi
                                 const struct audit_revision *found)
 {
     for (uint32_t i = message->expected; i != 0; i = book->revisions[i].next)
-        if (same_verdict(&book->revisions[i], found))
+        if (same_verdict(book, &book->revisions[i], found))
             return true;
     return false;
 }
@@ -578,7 +627,7 @@ static void compare_last_verdict(const struct audit_book *book, const struct aud
         exceed(book, judge, message, found, findings);
     else if (expected == NULL)
         findings->undetermined++;
-    else if (same_verdict(expected, found))
+    else if (same_verdict(book, expected, found))
         compare_members(book, judge, message, expected, found, findings);
     else if (!sure && is_expected_verdict(book, message, found))
         findings->waiting++;
@@ -639,7 +688,7 @@ void audit_book_compare(const struct audit_book *book, const struct audit_judge 
             findings->begun_before++;
             continue;
         }
-        if (is_open(judge, message)) {
+        if (is_open(book, judge, message)) {
             findings->open++;
             continue;
         }

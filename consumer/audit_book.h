@@ -31,8 +31,7 @@
 #define UPSHOT_CONSUMER_AUDIT_BOOK_H
 
 #include "consumer/audit_findings.h"
-#include "schemas/buffer.h"
-#include "statemachine/index.h"
+#include "consumer/audit_members.h"
 
 struct audit_book {
     uint64_t seed;
@@ -41,6 +40,7 @@ struct audit_book {
     uint32_t message_count, message_room;
     struct audit_revision *revisions; /* from 1 */
     uint32_t revision_count, revision_room;
+    struct audit_pool pool;
     struct buffer keys;
     bool outcomes_expired; /* the outcomes topic does not begin at its first offset */
     int64_t begin_ms;      /* a life that is older began before the range; TIME_NONE: none did */
@@ -58,6 +58,12 @@ struct audit_judge {
 
 void audit_book_init(struct audit_book *book, uint64_t seed);
 void audit_book_release(struct audit_book *book);
+
+/*
+ * Empties it for another partition, and keeps the memory: given back and asked for again, arrays
+ * that grow leave holes behind.
+ */
+void audit_book_clear(struct audit_book *book);
 
 /* An event of the inputs, before the outcomes that it leads to. */
 void audit_book_event(struct audit_book *book, struct text channel, struct text id, bool is_send,
