@@ -21,6 +21,13 @@
  */
 enum { BORDER_MS = 3600000, PROGRESS_EVERY = 16384 };
 
+/*
+ * From this size on memory is pages of its own: the book's arrays grow without a copy, and are gone
+ * when they are freed. By itself the C library raises that bound to what was freed last (librdkafka
+ * frees what it fetched), and then growing arrays leave holes.
+ */
+enum { ARRAY_SIZE = 1048576 };
+
 /* Offsets that a transaction is about to change are not told before that has ended: at the latest
  * when it has timed out. */
 enum { ASK_GROUP_MS = 60000 };
@@ -283,7 +290,7 @@ static void read_inputs(struct audit *audit)
     audit->beyond_now = false;
     topic_ranges_close(&audit->reader, audit->inputs, audit->input_count);
     lane_release(&lane);
-    malloc_trim(0); /* the live messages' memory, in pieces that nobody will ask for again */
+    malloc_trim(0); /* the live messages, many small pieces: nobody asks for as many again */
 }
 
 /* ---- the outputs ------------------------------------------------------------------------ */
@@ -457,7 +464,7 @@ static void audit_partition(struct audit *audit, int32_t partition)
     audit->in_order = true;
     audit->oldest_outcome_ms = INT64_MAX;
     audit_letters_init(&audit->letters, &config->input_topics, partition);
-    audit_book_clear(&audit->book);
+    audit_book_init(&audit->book, hash_seed());
     audit->book.outcomes_expired = bounds->outcomes_low > 0;
 
     read_topic(audit, &audit->reader, config->dead_letters_topic, bounds->letters_low,
@@ -484,6 +491,7 @@ static void audit_partition(struct audit *audit, int32_t partition)
         audit->findings->partitions++;
         audit->findings->strict_partitions += judge.every_revision;
     }
+    audit_book_release(&audit->book);
     audit_letters_release(&audit->letters);
 }
 
@@ -511,6 +519,7 @@ int audit(const struct audit_options *options, struct audit_findings *findings)
 
     if (audit.reader.client == NULL)
         return EXIT_USAGE;
+    mallopt(M_MMAP_THRESHOLD, ARRAY_SIZE);
     audit.pump.sink = (struct sink){on_outcome, on_dead_letter, &audit};
     audit.inputs = memory_get_clean(audit.input_count * sizeof(*audit.inputs));
     for (size_t i = 0; i < audit.input_count; i++)
@@ -521,10 +530,8 @@ int audit(const struct audit_options *options, struct audit_findings *findings)
     check_output(&audit, config->dead_letters_topic);
     if (audit.reader.error == EXIT_WELL)
         find_bounds(&audit);
-    audit_book_init(&audit.book, hash_seed());
     for (int32_t p = 0; p < audit.partitions && audit.reader.error == EXIT_WELL; p++)
         audit_partition(&audit, p);
-    audit_book_release(&audit.book);
     free(audit.inputs);
     free(audit.bounds);
     buffer_release(&audit.line);

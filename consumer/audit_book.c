@@ -65,17 +65,6 @@ void audit_book_release(struct audit_book *book)
     *book = (struct audit_book){0};
 }
 
-void audit_book_clear(struct audit_book *book)
-{
-    index_release(&book->index);
-    index_init(&book->index);
-    audit_pool_clear(&book->pool);
-    buffer_clear(&book->keys);
-    book->message_count = book->revision_count = 0;
-    book->outcomes_expired = false;
-    book->begin_ms = book->shown_ms = TIME_NONE;
-}
-
 /* ---- finding ---------------------------------------------------------------------------- */
 
 /* channel, NUL, id: no channel's name has a NUL. */
@@ -666,15 +655,33 @@ static void compare_what_if(const struct audit_book *book, const struct audit_ju
                  &example);
 }
 
+static bool misses_revision(const struct audit_book *book, const struct audit_judge *judge,
+                            const struct audit_message *message)
+{
+    for (uint32_t i = message->expected; i != 0; i = book->revisions[i].next) {
+        const struct audit_revision *expected = &book->revisions[i];
+        if (!expected->agreed && is_sure(book, judge, expected) &&
+            same_revision(book, message->found, expected->life_ms, expected->revision) == NULL)
+            return true;
+    }
+    return false;
+}
+
+static bool misses_any(const struct audit_book *book, const struct audit_judge *judge,
+                       const struct audit_message *message)
+{
+    return best_found(book, message) == NULL && any_is_sure(book, judge, message);
+}
+
 bool audit_book_misses(const struct audit_book *book, const struct audit_judge *judge)
 {
     for (uint32_t i = 1; i <= book->message_count; i++) {
         const struct audit_message *message = &book->messages[i];
-        for (uint32_t j = message->expected; j != 0; j = book->revisions[j].next)
-            if (!book->revisions[j].agreed && is_sure(book, judge, &book->revisions[j]) &&
-                same_revision(book, message->found, book->revisions[j].life_ms,
-                              book->revisions[j].revision) == NULL)
-                return true;
+        if (is_begun_before(book, message) || is_open(book, judge, message))
+            continue;
+        if (judge->every_revision ? misses_revision(book, judge, message)
+                                  : misses_any(book, judge, message))
+            return true;
     }
     return false;
 }

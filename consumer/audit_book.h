@@ -59,12 +59,6 @@ struct audit_judge {
 void audit_book_init(struct audit_book *book, uint64_t seed);
 void audit_book_release(struct audit_book *book);
 
-/*
- * Empties it for another partition, and keeps the memory: given back and asked for again, arrays
- * that grow leave holes behind.
- */
-void audit_book_clear(struct audit_book *book);
-
 /* An event of the inputs, before the outcomes that it leads to. */
 void audit_book_event(struct audit_book *book, struct text channel, struct text id, bool is_send,
                       uint8_t status, bool certain);

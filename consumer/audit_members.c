@@ -34,13 +34,6 @@ void audit_pool_init(struct audit_pool *pool, uint64_t seed)
     index_init(&pool->index);
 }
 
-void audit_pool_clear(struct audit_pool *pool)
-{
-    index_release(&pool->index);
-    index_init(&pool->index);
-    buffer_clear(&pool->sets);
-}
-
 void audit_pool_release(struct audit_pool *pool)
 {
     index_release(&pool->index);

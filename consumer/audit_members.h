@@ -28,7 +28,6 @@ struct audit_pool {
 };
 
 void audit_pool_init(struct audit_pool *pool, uint64_t seed);
-void audit_pool_clear(struct audit_pool *pool);
 void audit_pool_release(struct audit_pool *pool);
 
 struct audit_members audit_members_pack(struct audit_pool *pool,
