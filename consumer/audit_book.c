@@ -667,10 +667,13 @@ static bool misses_revision(const struct audit_book *book, const struct audit_ju
     return false;
 }
 
-static bool misses_any(const struct audit_book *book, const struct audit_judge *judge,
-                       const struct audit_message *message)
+static bool misses_last_verdict(const struct audit_book *book, const struct audit_judge *judge,
+                                const struct audit_message *message)
 {
-    return best_found(book, message) == NULL && any_is_sure(book, judge, message);
+    const struct audit_revision *expected = best_expected(book, message);
+
+    return expected != NULL && best_found(book, message) == NULL &&
+           is_last_sure(book, judge, message, expected);
 }
 
 bool audit_book_misses(const struct audit_book *book, const struct audit_judge *judge)
@@ -680,7 +683,7 @@ bool audit_book_misses(const struct audit_book *book, const struct audit_judge *
         if (is_begun_before(book, message) || is_open(book, judge, message))
             continue;
         if (judge->every_revision ? misses_revision(book, judge, message)
-                                  : misses_any(book, judge, message))
+                                  : misses_last_verdict(book, judge, message))
             return true;
     }
     return false;

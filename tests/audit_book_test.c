@@ -287,6 +287,7 @@ static void judge(const struct story *story, const struct tables *tables, int64_
         .expired_before_ms = expired ? INT64_MAX : TIME_NONE,
     };
     struct audit_book book;
+    bool misses;
 
     findings->what_if = story->how == WHAT_IF;
     audit_book_init(&book, 1);
@@ -294,7 +295,12 @@ static void judge(const struct story *story, const struct tables *tables, int64_
     book.outcomes_expired = expired;
     for (size_t i = 0; i < LINES_MAX; i++)
         tell(&book, table, &story->lines[i], (int64_t)i, findings);
+    misses = audit_book_misses(&book, &how);
     audit_book_compare(&book, &how, findings);
+    /* Aborted outcomes are looked for where that can change the verdict, and nowhere else. */
+    if (story->how != WHAT_IF && !expired &&
+        misses != (findings->faults[AUDIT_MISSING] + findings->faults[AUDIT_ABORTED] > 0))
+        fail_msg("%s: %s", story->why, misses ? "nothing is missing" : "something is missing");
     put_verdict(findings, verdict, room);
     audit_book_release(&book);
     free(findings);
