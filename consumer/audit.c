@@ -513,7 +513,9 @@ int audit(const struct audit_options *options, struct audit_findings *findings)
         .options = options,
         .config = config,
         .findings = findings,
-        .reader = {.command = "audit", .config = config, .client = kafka_range_reader(config, true)},
+        .reader = {.command = "audit",
+                   .config = config,
+                   .client = kafka_range_reader(config, true)},
         .input_count = config->input_topics.count,
     };
 

@@ -345,11 +345,14 @@ rd_kafka_t *kafka_restorer(const struct config *config)
     return make_reader(config, conf);
 }
 
-/* What librdkafka keeps of a record that waits is 400 bytes beside the record: no more than half a
- * second's work, since kafka_nudge() sees to it that more is on its way when half of that is left. */
+/*
+ * Of a record that waits librdkafka keeps 400 bytes beside the record. So few wait, a tenth of a
+ * second's work; kafka_nudge() has more on its way before they are gone.
+ */
 rd_kafka_t *kafka_range_reader(const struct config *config, bool committed)
 {
-    rd_kafka_conf_t *conf = reader_conf(config, committed ? "read_committed" : "read_uncommitted");
+    const char *isolation = committed ? "read_committed" : "read_uncommitted";
+    rd_kafka_conf_t *conf = reader_conf(config, isolation);
 
     prefer(conf, config, "queued.min.messages", "20000");
     prefer(conf, config, "queued.max.messages.kbytes", "8192");
