@@ -48,12 +48,14 @@ class App:
         require(code == 0 and found["differences"] == 0, f"{self.name}: {code}, {brief(found)}")
         return found
 
-    def wait_clean(self, seconds=120, every=0.5):
-        """Until the stage has done all that there is to do; there is never a fault on the way."""
+    def wait_clean(self, seconds=120, every=0.5, outcomes=1):
+        """Until the stage has done all that there is to do; there is never a fault on the way. What
+        is due later than now nobody waits for, so say how many outcomes there will be at least."""
         def all_done():
             found = self.clean()
             left = found["not_compared"]
-            return found["messages"] > 0 and left["open"] + left["waiting"] == 0 and found
+            return (found["outcomes"] >= outcomes and left["open"] + left["waiting"] == 0 and
+                    found)
         return wait_for(f"{self.name}: nothing is left to wait for", all_done, seconds, every)
 
 
