@@ -64,8 +64,7 @@ const struct argp argp_of_repartition = {
         "  4. start the new application.\n\n"
         "Messages go on as they were: lives, revisions and deadlines. How keys are hashed is "
         "told by the new configuration's partitioner, or by where they lie in the old state. "
-        "With group.protocol=consumer members are not seen beforehand, but when this joins "
-        "them, which takes up to a minute. docs/moving.md says more.\n\n"
+        "docs/moving.md says more.\n\n"
         "Examples:\n"
         "  upshot repartition -F upshot.conf --to upshot-24.conf --dry-run\n"
         "  upshot repartition -F upshot.conf --to upshot-24.conf\n\n" OPTIONS_HELP,

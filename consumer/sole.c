@@ -5,32 +5,41 @@
 #include "consumer/command.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/patience.h"
 #include "consumer/trouble.h"
+
+#include <stdio.h>
+#include <string.h>
 
 enum {
     ASK_MS = 5000,
-    PATIENCE_MS = 60000, /* longer than a broker waits for members that do not come back */
+    LIST_MS = 60000, /* librdkafka gives up before, and says why */
     POLL_MS = 100,
-    PAUSE_MS = 200,
 };
 
-static int fail(const struct config *config, const char *operation, rd_kafka_resp_err_t error)
+/* What is known of who is in the group. */
+struct presence {
+    bool told;      /* by who knows classic groups, which one without members is again */
+    char text[320]; /* of members, for the log; empty: nobody */
+};
+
+static int fail(const struct config *config, rd_kafka_resp_err_t error)
 {
     const struct trouble *trouble = trouble_of(error);
 
     log_error(trouble == NULL ? "group_unknown" : trouble->event,
-              "group=%s operation=%s error=%s brokers=%s hint=\"%s\"", config->app_id, operation,
+              "group=%s operation=DescribeGroups error=%s brokers=%s hint=\"%s\"", config->app_id,
               rd_kafka_err2name(error), kafka_brokers(config),
               trouble == NULL ? "run it again when the brokers answer" : trouble->hint);
     return EXIT_WORLD;
 }
 
-static int tell_alive(const struct config *config, int members, const char *host)
+static int tell_alive(const struct config *config, const char *members)
 {
     log_error("group_alive",
-              "group=%s members=%d such_as=%s hint=\"stop every process of this app.id first; one "
-              "that was killed counts until its session.timeout.ms has passed\"",
-              config->app_id, members, host);
+              "group=%s members=\"%s\" hint=\"stop every process of this app.id first; one that "
+              "was killed counts until its session.timeout.ms has passed\"",
+              config->app_id, members);
     return EXIT_FOUND;
 }
 
@@ -38,48 +47,93 @@ static int tell_alive(const struct config *config, int members, const char *host
  * What is known of the group itself: a coordinator that has just come to it tells an error, and no
  * members. One that nobody knows has none.
  */
-static rd_kafka_resp_err_t error_of(const struct rd_kafka_group_list *list)
+static rd_kafka_resp_err_t note_described(const struct rd_kafka_group_info *group,
+                                          struct presence *presence)
 {
-    for (int i = 0; i < list->group_cnt; i++)
-        if (list->groups[i].err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-            list->groups[i].err != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-            return list->groups[i].err;
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-/* The list is the caller's where there is no error. */
-static rd_kafka_resp_err_t describe(rd_kafka_t *client, const struct config *config,
-                                    const struct rd_kafka_group_list **list)
-{
-    rd_kafka_resp_err_t error = rd_kafka_list_groups(client, config->app_id, list, ASK_MS);
-
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return error;
-    error = error_of(*list);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        rd_kafka_group_list_destroy(*list);
-    return error;
+    if (group->err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    presence->told = strcmp(group->state, "Dead") != 0;
+    if (group->member_cnt > 0)
+        snprintf(presence->text, sizeof(presence->text), "%d, such as at %s", group->member_cnt,
+                 group->members[0].client_host);
+    return group->err;
 }
 
 /* Not by DescribeConsumerGroups, whose versions differ between the librdkafkas. */
-static int ask_group(const struct config *config, rd_kafka_t *client)
+static rd_kafka_resp_err_t describe(rd_kafka_t *client, const char *name, struct presence *presence)
 {
     const struct rd_kafka_group_list *list = NULL;
-    int64_t start_ms = clock_monotonic_ms();
-    rd_kafka_resp_err_t error;
-    int code = EXIT_WELL;
+    rd_kafka_resp_err_t error = rd_kafka_list_groups(client, name, &list, ASK_MS);
 
-    while ((error = describe(client, config, &list)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
-           trouble_of(error) == NULL && clock_monotonic_ms() - start_ms < PATIENCE_MS)
-        clock_sleep_ms(PAUSE_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return fail(config, "DescribeGroups", error);
-    for (int i = 0; i < list->group_cnt && code == EXIT_WELL; i++)
-        if (list->groups[i].member_cnt > 0)
-            code = tell_alive(config, list->groups[i].member_cnt,
-                              list->groups[i].members[0].client_host);
+        return error;
+    for (int i = 0; i < list->group_cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        error = note_described(&list->groups[i], presence);
     rd_kafka_group_list_destroy(list);
-    return code;
+    return error;
+}
+
+/* Where it is not in the list, and a broker has not told its own, nothing is known. */
+static rd_kafka_resp_err_t note_listed(const rd_kafka_ListConsumerGroups_result_t *result,
+                                       const char *name, struct presence *presence)
+{
+    size_t count;
+    const rd_kafka_ConsumerGroupListing_t **rows =
+        rd_kafka_ListConsumerGroups_result_valid(result, &count);
+    const rd_kafka_error_t **errors;
+
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_consumer_group_state_t state = rd_kafka_ConsumerGroupListing_state(rows[i]);
+        if (strcmp(rd_kafka_ConsumerGroupListing_group_id(rows[i]), name) != 0)
+            continue;
+        if (state != RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY &&
+            state != RD_KAFKA_CONSUMER_GROUP_STATE_DEAD)
+            snprintf(presence->text, sizeof(presence->text), "of group.protocol=consumer, state %s",
+                     rd_kafka_consumer_group_state_name(state));
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    errors = rd_kafka_ListConsumerGroups_result_errors(result, &count);
+    return count == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(errors[0]);
+}
+
+/*
+ * Who knows classic groups calls one whose members speak group.protocol=consumer (KIP-848) dead.
+ * The list of all groups has it, with a state of which this librdkafka need not know the word.
+ */
+static rd_kafka_resp_err_t find_in_list(rd_kafka_t *client, const char *name,
+                                        struct presence *presence)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    rd_kafka_event_t *event;
+
+    rd_kafka_ListConsumerGroups(client, NULL, queue);
+    event = rd_kafka_queue_poll(queue, LIST_MS);
+    if (event != NULL) {
+        error = rd_kafka_event_error(event);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+            error = note_listed(rd_kafka_event_ListConsumerGroups_result(event), name, presence);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    return error;
+}
+
+static int ask_group(const struct config *config, rd_kafka_t *client)
+{
+    int64_t start_ms = clock_monotonic_ms();
+    struct presence presence;
+    rd_kafka_resp_err_t error;
+
+    do {
+        presence = (struct presence){.told = false};
+        error = describe(client, config->app_id, &presence);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR && !presence.told)
+            error = find_in_list(client, config->app_id, &presence);
+    } while (patience_again(error, start_ms));
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return fail(config, error);
+    return presence.text[0] == 0 ? EXIT_WELL : tell_alive(config, presence.text);
 }
 
 int sole_look(const struct config *config)

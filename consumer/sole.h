@@ -5,8 +5,9 @@
  * But it is only an answer of just now. So the command joins, and commits under its generation:
  * where a stage starts meanwhile, the group has another generation, and the commit is refused.
  *
- * The question is that of classic groups: of one with group.protocol=consumer it finds no members.
- * There only the join tells, which is given a share of the partitions then, and waits for the rest.
+ * With group.protocol=consumer (KIP-848), too: a group of such members is in the list of all
+ * groups, whatever librdkafka this is. One of them that starts meanwhile gets no partition before
+ * this member has given it back, or is taken for gone, and then the commit is refused.
  */
 #ifndef UPSHOT_CONSUMER_SOLE_H
 #define UPSHOT_CONSUMER_SOLE_H

@@ -301,6 +301,37 @@ class Stage:
         return {key: int(value) for key, value in last.items() if key not in ("level", "time")}
 
 
+class Member:
+    """Of a group, by group.protocol=consumer, which not every librdkafka has: Kafka's own consumer.
+    It reads, and commits nothing."""
+
+    def __init__(self, broker, group, *topics):
+        self.broker, self.group = broker, group
+        self.process = subprocess.Popen(
+            [KAFKA, "tool", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server",
+             broker.bootstrap, "--include", "|".join(map(re.escape, topics)), "--group", group,
+             "--command-property", "group.protocol=consumer",
+             "--command-property", "enable.auto.commit=false"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def wait_alone(self):
+        """Until it is the group's only member, and has what it is to have. `uniform` is the way in
+        which the broker deals out partitions: whoever was there before had dealt for itself."""
+        def alone():
+            require(self.process.poll() is None, f"it ended with {self.process.returncode}")
+            told = self.broker.script("tool", "org.apache.kafka.tools.consumer.group."
+                                      "ConsumerGroupCommand", "--bootstrap-server",
+                                      self.broker.bootstrap, "--describe", "--state", "--group",
+                                      self.group)
+            return re.search(rf"^{re.escape(self.group)} .* uniform +Stable +1 *$", told, re.MULTILINE)
+        wait_for("a member alone in its group", alone)
+
+    def leave(self):
+        """It says goodbye; the script that started it is in its session, too."""
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(30)
+
+
 def replay(broker, *words, dead_letters, inputs=None, now=None):
     """Outcomes of a replay to the end of time, and its dead letters, as (Outcomes, Counter)."""
     command = [upshot(), "replay", "--to-end-of-time", "-q", "--dead-letters", dead_letters]
