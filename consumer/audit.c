@@ -8,6 +8,7 @@
 #include "consumer/kafka.h"
 #include "consumer/partitioning.h"
 #include "consumer/replay_out.h"
+#include "consumer/scan.h"
 #include "schemas/outcome.h"
 #include "statemachine/memory.h"
 
@@ -27,10 +28,6 @@ enum { BORDER_MS = 3600000, PROGRESS_EVERY = 16384 };
  * frees what it fetched), and then growing arrays leave holes.
  */
 enum { ARRAY_SIZE = 1048576 };
-
-/* Offsets that a transaction is about to change are not told before that has ended: at the latest
- * when it has timed out. */
-enum { ASK_GROUP_MS = 60000 };
 
 /* Where one partition begins and ends, as it was when the audit began. */
 struct bounds {
@@ -79,12 +76,10 @@ static bool ask_group(struct audit *audit, int32_t partition, int64_t *offsets)
 
     for (size_t i = 0; i < audit->input_count; i++)
         rd_kafka_topic_partition_list_add(list, audit->inputs[i].topic, partition);
-    error = rd_kafka_committed(audit->reader.client, list, ASK_GROUP_MS);
+    error = scan_ask_committed(audit->reader.client, list);
     for (size_t i = 0; i < audit->input_count; i++) {
         offsets[i] = list->elems[i].offset;
         any = any || offsets[i] >= 0;
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            error = list->elems[i].err;
     }
     rd_kafka_topic_partition_list_destroy(list);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -19,10 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    SERVE_EVERY = 1000, /* records */
-    ASK_MS = 5000,
-};
+enum { SERVE_EVERY = 1000 }; /* records */
 
 static const char commit_mark[] = "1/repartition"; /* metadata of the offsets */
 
@@ -145,7 +142,7 @@ static bool is_moved(const struct side *to, rd_kafka_t *reader)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     const rd_kafka_topic_partition_t *row =
         rd_kafka_topic_partition_list_add(list, to->config->input_topics.items[0], 0);
-    bool moved = rd_kafka_committed(reader, list, ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+    bool moved = scan_ask_committed(reader, list) == RD_KAFKA_RESP_ERR_NO_ERROR &&
                  row->metadata_size == strlen(commit_mark) &&
                  memcmp(row->metadata, commit_mark, row->metadata_size) == 0;
 

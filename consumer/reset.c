@@ -7,6 +7,7 @@
 #include "consumer/hash.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/patience.h"
 #include "consumer/scan.h"
 #include "consumer/snapshot.h"
 #include "consumer/sole.h"
@@ -24,8 +25,6 @@
 
 enum {
     ASK_MS = 5000,
-    TRIES = 10,
-    PAUSE_MS = 200,
     SERVE_EVERY = 1000, /* records */
 };
 
@@ -72,9 +71,11 @@ static int count_partitions(struct reset *reset)
     const struct config_list *inputs = &reset->config->input_topics;
 
     for (size_t i = 0; i < inputs->count; i++) {
-        struct topic_look look = {.error = RD_KAFKA_RESP_ERR__FAIL};
-        for (int try = 0; try < TRIES && look.error != RD_KAFKA_RESP_ERR_NO_ERROR; try++)
+        int64_t start_ms = clock_monotonic_ms();
+        struct topic_look look;
+        do {
             look = topics_look(reset->client, inputs->items[i]);
+        } while (patience_again(look.error, start_ms));
         if (look.error == RD_KAFKA_RESP_ERR_NO_ERROR && look.partitions == 0)
             look.error = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         if (look.error != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -94,14 +95,13 @@ static int ask_ends(struct reset *reset, size_t input, int32_t partition)
 {
     struct plan *plan = &reset->plans[partition];
     const char *topic = reset->config->input_topics.items[input];
-    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__FAIL;
+    int64_t start_ms = clock_monotonic_ms();
+    rd_kafka_resp_err_t error;
 
-    for (int try = 0; try < TRIES && error != RD_KAFKA_RESP_ERR_NO_ERROR; try++) {
+    do {
         error = kafka_ask_ends(reset->client, topic, partition, &plan->low[input],
                                &plan->high[input], ASK_MS);
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-            clock_sleep_ms(PAUSE_MS);
-    }
+    } while (patience_again(error, start_ms));
     return error == RD_KAFKA_RESP_ERR_NO_ERROR ? EXIT_WELL
                                                : fail(reset, "ListOffsets", topic, error);
 }
@@ -204,16 +204,8 @@ static int ask_committed(struct reset *reset)
 {
     const struct config_list *inputs = &reset->config->input_topics;
     rd_kafka_topic_partition_list_t *list = list_inputs(reset);
-    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__FAIL;
+    rd_kafka_resp_err_t error = scan_ask_committed(reset->scan.reader, list);
 
-    /* _TIMED_OUT: a transaction with these offsets is still open; it will end. */
-    for (int try = 0; try < TRIES && error != RD_KAFKA_RESP_ERR_NO_ERROR; try++) {
-        error = rd_kafka_committed(reset->scan.reader, list, ASK_MS);
-        for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-            error = list->elems[i].err;
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-            clock_sleep_ms(PAUSE_MS);
-    }
     for (int i = 0; i < list->cnt; i++)
         for (size_t j = 0; j < inputs->count; j++)
             if (strcmp(list->elems[i].topic, inputs->items[j]) == 0)

@@ -4,6 +4,7 @@
 #include "consumer/clock.h"
 #include "consumer/kafka.h"
 #include "consumer/log.h"
+#include "consumer/patience.h"
 #include "consumer/topics.h"
 #include "consumer/trouble.h"
 #include "statemachine/memory.h"
@@ -13,9 +14,7 @@
 
 enum {
     ASK_MS = 5000,
-    PATIENCE_MS = 60000, /* with a broker that does not answer, a transaction that does not end */
     POLL_MS = 200,
-    PAUSE_MS = 200,
 };
 
 static bool fail(struct scan *scan, const char *what, int32_t partition, rd_kafka_resp_err_t error)
@@ -37,8 +36,7 @@ static bool count_partitions(struct scan *scan)
 
     do {
         look = topics_look(scan->reader, scan->topic);
-    } while (look.error != RD_KAFKA_RESP_ERR_NO_ERROR && trouble_of(look.error) == NULL &&
-             clock_monotonic_ms() - start_ms < PATIENCE_MS);
+    } while (patience_again(look.error, start_ms));
     if (look.error != RD_KAFKA_RESP_ERR_NO_ERROR)
         return fail(scan, "Describe", -1, look.error);
     if (look.partitions == 0)
@@ -55,13 +53,9 @@ static bool find_end(struct scan *scan, rd_kafka_t *client, int32_t partition)
 
     do {
         error = kafka_ask_ends(client, scan->topic, partition, &range->low, &range->end, ASK_MS);
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            range->next = range->low;
-            return true;
-        }
-        clock_sleep_ms(PAUSE_MS);
-    } while (trouble_of(error) == NULL && clock_monotonic_ms() - start_ms < PATIENCE_MS);
-    return fail(scan, "ListOffsets", partition, error);
+    } while (patience_again(error, start_ms));
+    range->next = range->low;
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR || fail(scan, "ListOffsets", partition, error);
 }
 
 bool scan_open(struct scan *scan, const struct config *config, const char *topic, enum scan_end end)
@@ -103,10 +97,7 @@ rd_kafka_resp_err_t scan_ask_committed(rd_kafka_t *reader, rd_kafka_topic_partit
         error = rd_kafka_committed(reader, list, ASK_MS);
         for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
             error = list->elems[i].err;
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-            clock_sleep_ms(PAUSE_MS);
-    } while (error != RD_KAFKA_RESP_ERR_NO_ERROR && trouble_of(error) == NULL &&
-             clock_monotonic_ms() - start_ms < PATIENCE_MS);
+    } while (patience_again(error, start_ms));
     return error;
 }
 

@@ -44,7 +44,8 @@ bool scan_skip_committed(struct scan *scan);
  * Only an answer for good where nobody but the caller can commit.
  */
 bool scan_is_furthest(struct scan *scan);
-/* What the reader's group has committed, when no transaction with it is open. */
+
+/* What the reader's group has committed, when no transaction with it is open: waits for its end. */
 rd_kafka_resp_err_t scan_ask_committed(rd_kafka_t *reader, rd_kafka_topic_partition_list_t *list);
 
 /* Begins to read each range from its `next`. */

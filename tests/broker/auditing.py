@@ -31,14 +31,14 @@ class App:
     def start(self, **more):
         return Stage(self.kafka, {**self.settings, **more})
 
-    def audit(self, *options, **settings):
+    def audit(self, *options, environment=(), **settings):
         """Exit code, the tree of --json; the text of another audit is seldom worth its time. What
         it took is in the tree, too: seconds, cpu_seconds, peak_mb."""
         command = [broker.upshot(), "audit", "--json", *options, "-X",
                    f"bootstrap.servers={self.kafka.bootstrap}"]
         for key, value in {**self.settings, **settings}.items():
             command += ["-X", f"{key}={value}"]
-        code, out, complaint, took = measured(command)
+        code, out, complaint, took = measured(command, environment)
         require(code in (0, 1) and not complaint,
                 f"{self.name}: audit ended with {code}: {complaint}")
         return code, {**json.loads(out), **took}
@@ -59,11 +59,12 @@ class App:
         return wait_for(f"{self.name}: nothing is left to wait for", all_done, seconds, every)
 
 
-def measured(command):
+def measured(command, environment=()):
     """Exit code, stdout, stderr, and what it took of time and memory."""
     start = time.monotonic()
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as complaint:
-        process = subprocess.Popen(command, stdout=out, stderr=complaint)
+        process = subprocess.Popen(command, stdout=out, stderr=complaint,
+                                   env={**os.environ, **dict(environment)})
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)

@@ -54,6 +54,11 @@ def preload(name):
     return ":".join([*first, str(pathlib.Path(upshot()).parent / "tests" / f"lib{name}.so")])
 
 
+def loading(times):
+    """An environment in which a group's coordinator has just come to it, see loading.c."""
+    return {"LD_PRELOAD": preload("loading"), "LOADING": str(times)}
+
+
 def wait_for(what, condition, seconds=60, every=0.1):
     """The condition's value, as soon as it is true."""
     deadline = time.monotonic() + seconds
