@@ -18,6 +18,7 @@ enum {
     BATCH_BYTES_MOST = 16 << 20, /* of one transaction */
     PLAN_SIZE = 3000, /* INPUTS_MAX pairs of offsets; brokers take 4096 bytes of metadata */
     LOOKS = 20,
+    ASK_MS = 5000,
     PART_OF_TIMEOUT = 4, /* of a transaction's timeout: then it is committed, full or not */
 };
 
@@ -131,6 +132,27 @@ static bool is_ours(struct replay_target *target, const char *plan)
     return fail(target, EXIT_USAGE);
 }
 
+/*
+ * Of a name that is not known. It may be one that was: a broker forgets a group's offsets when they
+ * have not been committed for offsets.retention.minutes, seven days as it comes.
+ */
+static void warn_of_outcomes(const struct replay_target *target)
+{
+    for (int32_t p = 0; p < target->partitions; p++) {
+        int64_t low = 0, end = 0;
+        if (kafka_ask_ends(target->client, target->topic, p, &low, &end, ASK_MS) !=
+                RD_KAFKA_RESP_ERR_NO_ERROR ||
+            low == end)
+            continue;
+        log_warn("target_not_empty",
+                 "topic=%s partition=%d records=%" PRId64 " group=%s hint=\"nothing is known of "
+                 "this name, and somebody has written there: where it was this replay, which is "
+                 "forgotten seven days after its last commit, its outcomes are put there again\"",
+                 target->topic, p, end - low, target->group);
+        return;
+    }
+}
+
 bool replay_target_recall(struct replay_target *target, int32_t partition,
                           struct topic_bounds *bounds, size_t input_count)
 {
@@ -233,6 +255,8 @@ bool replay_target_open(struct replay_target *target, const struct config *confi
     if (target->rows == NULL)
         return false;
     target->planned = target->rows[0].plan[0] != 0;
+    if (!target->planned)
+        warn_of_outcomes(target);
     return !target->planned || is_ours(target, target->rows[0].plan);
 }
 
