@@ -356,6 +356,7 @@ rd_kafka_t *kafka_range_reader(const struct config *config, bool committed)
 
     prefer(conf, config, "queued.min.messages", "20000");
     prefer(conf, config, "queued.max.messages.kbytes", "8192");
+    demand(conf, "auto.offset.reset", "error"); /* what is gone is told, not passed over */
     return make_reader(config, conf);
 }
 

@@ -396,7 +396,9 @@ static void hand_init(struct hand *hand, struct replay *replay)
 
     hand->replay = replay;
     hand->reader = (struct topic_reader){
-        .command = "replay", .config = replay->config, .client = kafka_restorer(replay->config)};
+        .command = "replay",
+        .config = replay->config,
+        .client = kafka_range_reader(replay->config, true)};
     if (hand->reader.client == NULL)
         hand->reader.error = EXIT_USAGE;
     hand->pump.sink = (struct sink){on_outcome, on_dead_letter, hand};

@@ -25,7 +25,6 @@ enum {
     AHEAD = 16,           /* records: twice as long as the memory takes to answer */
     NEAR = 8,             /* as long */
     NUDGE_EVERY = 100000, /* records: half of queued.min.messages, see kafka_restorer() */
-    NUDGE_MS = 1,
     IMAGE_SLICE_MS = 10,
     ASK_MS = 2000, /* one question */
     ASK_PAUSE_MS = 200,
@@ -610,26 +609,6 @@ static bool restore_record(struct restore *restore, const struct coming *coming,
                   "something else has written to the state topic, or it is damaged");
 }
 
-/*
- * A broker thread of librdkafka before 2.2 that has queued.min.messages waiting sleeps for a
- * second, however soon they are taken, and a restore would mostly wait. Any question to that broker
- * wakes it, and then it fetches; the answer comes behind what was fetched, and nobody waits for it.
- * Later ones have fetch.queue.backoff.ms.
- */
-static void nudge(struct restore *restore, const struct restore_job *job)
-{
-    rd_kafka_topic_partition_list_t *list;
-
-    restore->since_nudge = 0;
-    if (rd_kafka_version() >= 0x02020000)
-        return;
-    list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, restore->state_topic, job->lane->partition)->offset =
-        RD_KAFKA_OFFSET_END;
-    rd_kafka_offsets_for_times(restore->reader, list, NUDGE_MS);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
 static bool take(struct restore *restore, const struct coming *coming,
                  const rd_kafka_message_t *message)
 {
@@ -644,8 +623,10 @@ static bool take(struct restore *restore, const struct coming *coming,
             return true;
         }
         job->next = message->offset + 1;
-        if (++restore->since_nudge >= NUDGE_EVERY)
-            nudge(restore, job);
+        if (++restore->since_nudge >= NUDGE_EVERY) {
+            restore->since_nudge = 0;
+            kafka_nudge(restore->reader, restore->state_topic, job->lane->partition);
+        }
         return restore_record(restore, coming, message);
     }
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {

@@ -163,7 +163,7 @@ int state_save(const struct config *config, struct tables *tables,
     code = look_at_directory(dir, config->state_dir);
     if (code != EXIT_WELL)
         return code;
-    reader.client = kafka_restorer(config);
+    reader.client = kafka_range_reader(config, true);
     if (reader.client == NULL)
         return EXIT_USAGE;
     partitions = topic_count_input_partitions(&reader);

@@ -162,7 +162,10 @@ void topic_ranges_close(struct topic_reader *reader, struct topic_range *ranges,
 static void take_notice(struct topic_reader *reader, struct topic_range *range,
                         const rd_kafka_message_t *message)
 {
-    if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+        topic_reader_fail(reader, range->topic, "cannot be read to its end",
+                          "records were deleted before they were read: begin later");
+    else if (message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
         topic_reader_fail(reader, range->topic, "cannot be read", rd_kafka_message_errstr(message));
     else if (message->offset > range->next)
         range->next = message->offset; /* markers and aborted records */
