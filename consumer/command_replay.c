@@ -42,6 +42,7 @@ enum {
     KEY_TO_TOPIC,
     KEY_NAME,
     KEY_STATE_AT,
+    KEY_PARTITIONS,
 };
 
 static const struct argp_option options[] = {
@@ -55,6 +56,7 @@ static const struct argp_option options[] = {
     {"json", KEY_JSON, NULL, 0, "the summary as one JSON line", 1},
     {"quiet", 'q', NULL, 0, "no summary and no progress", 1},
     {"topics", KEY_TOPICS, "T,...", 0, "replay these topics instead of files", 2},
+    {"partitions", KEY_PARTITIONS, "P,...", 0, "only these, such as 0,4-7; default: all", 2},
     {"from", KEY_FROM, "WHERE", 0,
      "offset, RFC 3339 time, epoch ms (from 10^11) or duration back from now (-36h); default: the "
      "beginning",
@@ -124,6 +126,8 @@ static void check_together(struct arguments *arguments, struct argp_state *state
     if (topics->to_topic != NULL && arguments->state_moves)
         argp_error(state, "--state-at: a duration back from now is another point the next time: "
                           "give an offset or a time with --to-topic");
+    if (!topics->range.given && topics->partitions.count > 0)
+        argp_error(state, "--partitions goes with --topics");
     if (!topics->range.given && topics->into != NULL)
         argp_error(state, "--into goes with --topics");
     if (!topics->range.given && topics->to_topic != NULL)
@@ -193,6 +197,11 @@ static error_t parse(int key, char *value, struct argp_state *state)
         note(arguments, 't', value);
         if (!replay_position_parse(value, clock_wall_ms(), &arguments->topics.range.to))
             argp_error(state, "--to: \"%s\" is no offset, time or duration", value);
+        return 0;
+    case KEY_PARTITIONS:
+        note(arguments, 'p', value);
+        if (!partition_set_parse(value, &arguments->topics.partitions))
+            argp_error(state, "--partitions: \"%s\" is not like 0,4-7", value);
         return 0;
     case KEY_STATE_AT:
         note(arguments, 's', value);

@@ -121,13 +121,15 @@ static bool rename_part(const char *directory, enum kind kind, int32_t partition
     return rename(part, path) == 0 || fail(path);
 }
 
-bool replay_into_finish(const char *directory, int32_t partitions)
+bool replay_into_finish(const char *directory, int32_t partitions,
+                        const struct partition_set *chosen)
 {
     bool good = true;
     int fd;
 
     for (int32_t p = 0; p < partitions && good; p++)
-        good = rename_part(directory, LETTERS, p) && rename_part(directory, OUTCOMES, p);
+        good = !partition_set_has(chosen, p) ||
+               (rename_part(directory, LETTERS, p) && rename_part(directory, OUTCOMES, p));
     if (!good)
         return false;
     fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

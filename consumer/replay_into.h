@@ -8,6 +8,7 @@
 #ifndef UPSHOT_CONSUMER_REPLAY_INTO_H
 #define UPSHOT_CONSUMER_REPLAY_INTO_H
 
+#include "consumer/partition_set.h"
 #include "consumer/replay_out.h"
 
 /* Makes the directory where it is missing. Returns an exit code. */
@@ -20,7 +21,8 @@ bool replay_into_open(const char *directory, int32_t partition, struct replay_ou
 bool replay_into_close(const char *directory, int32_t partition, struct replay_out *out,
                        bool whole);
 
-/* Gives all of them their names. */
-bool replay_into_finish(const char *directory, int32_t partitions);
+/* Gives those of `chosen` their names. */
+bool replay_into_finish(const char *directory, int32_t partitions,
+                        const struct partition_set *chosen);
 
 #endif

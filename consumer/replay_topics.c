@@ -115,6 +115,12 @@ static struct topic_bounds *bounds_of(const struct replay *replay, int32_t parti
     return &replay->bounds[(size_t)partition * replay->input_count];
 }
 
+/* Of the others the bounds are 0 and 0. */
+static bool is_chosen(const struct replay *replay, int32_t partition)
+{
+    return partition_set_has(&replay->topics->partitions, partition);
+}
+
 /* What a partition begins with; NULL: with nothing, at the beginning of the range. */
 static const struct state_point *state_of(const struct replay *replay, int32_t partition)
 {
@@ -165,7 +171,7 @@ static bool find_bounds(struct replay *replay, struct topic_reader *reader, int3
 static bool find_all(struct replay *replay, struct topic_reader *reader)
 {
     for (int32_t p = 0; p < replay->partitions; p++)
-        for (size_t i = 0; i < replay->input_count; i++)
+        for (size_t i = 0; i < replay->input_count && is_chosen(replay, p); i++)
             if (!find_bounds(replay, reader, p, i))
                 return false;
     return true;
@@ -178,7 +184,7 @@ static bool recall_all(struct replay *replay, struct topic_reader *reader)
         struct topic_bounds *bounds = bounds_of(replay, p);
         if (!replay_target_recall(&replay->target, p, bounds, replay->input_count))
             return false;
-        for (size_t i = 0; i < replay->input_count; i++) {
+        for (size_t i = 0; i < replay->input_count && is_chosen(replay, p); i++) {
             const char *topic = replay->config->input_topics.items[i];
             int64_t low, high;
             if (!topic_find_ends(reader, topic, p, &low, &high))
@@ -226,9 +232,15 @@ static int find_range(struct replay *replay, struct topic_reader *reader)
     replay->partitions = topic_count_input_partitions(reader);
     if (reader->error != EXIT_WELL)
         return reader->error;
+    if (partition_set_highest(&replay->topics->partitions) >= replay->partitions) {
+        fprintf(stderr, "upshot replay: --partitions: the topics have 0 to %d\n",
+                replay->partitions - 1);
+        return EXIT_USAGE;
+    }
     if (replay->topics->state_at.kind != POSITION_DEFAULT &&
         !state_points_open(&replay->states, reader, replay->options->tables,
-                           &replay->topics->state_at, replay->partitions))
+                           &replay->topics->state_at, replay->partitions,
+                           &replay->topics->partitions))
         return reader->error;
     count = (size_t)replay->partitions * replay->input_count;
     replay->bounds = memory_get_clean(count * sizeof(*replay->bounds));
@@ -376,6 +388,8 @@ static void *work(void *context)
         int32_t partition = atomic_fetch_add(&replay->next_partition, 1);
         if (partition >= replay->partitions)
             break;
+        if (!is_chosen(replay, partition))
+            continue;
         if (replay->topics->into != NULL)
             replay_into_files(hand, partition);
         else
@@ -395,10 +409,9 @@ static void hand_init(struct hand *hand, struct replay *replay)
     const struct replay_options *options = replay->options;
 
     hand->replay = replay;
-    hand->reader = (struct topic_reader){
-        .command = "replay",
-        .config = replay->config,
-        .client = kafka_range_reader(replay->config, true)};
+    hand->reader = (struct topic_reader){.command = "replay",
+                                         .config = replay->config,
+                                         .client = kafka_range_reader(replay->config, true)};
     if (hand->reader.client == NULL)
         hand->reader.error = EXIT_USAGE;
     hand->pump.sink = (struct sink){on_outcome, on_dead_letter, hand};
@@ -459,7 +472,8 @@ static int find_and_work(struct replay *replay)
         code = replay_into_begin(into);
     if (code == EXIT_WELL)
         code = work_all(replay);
-    if (code == EXIT_WELL && into != NULL && !replay_into_finish(into, replay->partitions))
+    if (code == EXIT_WELL && into != NULL &&
+        !replay_into_finish(into, replay->partitions, &replay->topics->partitions))
         code = EXIT_WORLD;
     if (code == EXIT_WELL && replay->topics->to_topic != NULL)
         code = finish_target(replay);

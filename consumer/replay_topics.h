@@ -5,6 +5,7 @@
 #define UPSHOT_CONSUMER_REPLAY_TOPICS_H
 
 #include "consumer/config.h"
+#include "consumer/partition_set.h"
 #include "consumer/replay_files.h"
 #include "consumer/topic_range.h"
 
@@ -12,6 +13,7 @@ enum { REPLAY_PARALLEL_MAX = 64 };
 
 struct replay_topics_options {
     struct replay_range range;
+    struct partition_set partitions; /* the others are left alone */
     struct replay_position state_at; /* POSITION_DEFAULT: every message begins anew */
     const char *into;     /* a directory, or */
     const char *to_topic; /* a topic, or, both NULL, the streams of the other options */

@@ -365,7 +365,7 @@ static bool find(struct search *search)
 
 bool state_points_open(struct state_points *points, struct topic_reader *reader,
                        struct tables *tables, const struct replay_position *wanted,
-                       int32_t partitions)
+                       int32_t partitions, const struct partition_set *chosen)
 {
     struct search *search;
     int32_t there;
@@ -394,7 +394,8 @@ bool state_points_open(struct state_points *points, struct topic_reader *reader,
         search->wanted = wanted;
         search->point = &points->points[p];
         search->point->partition = p;
-        find(search);
+        if (partition_set_has(chosen, p))
+            find(search);
     }
     free(search);
     return reader->error == EXIT_WELL;
@@ -418,10 +419,10 @@ bool state_point_restore(const struct state_points *points, struct topic_reader 
     bool good;
 
     *again = *found;
-    good = fold(points, reader, again, lane, &missing) &&
-           ((again->records == found->records && again->bytes == found->bytes && missing == 0) ||
-            fail(points, reader, partition, EXIT_WORLD,
-                 "it was compacted just now: run this again"));
+    good =
+        fold(points, reader, again, lane, &missing) &&
+        ((again->records == found->records && again->bytes == found->bytes && missing == 0) ||
+         fail(points, reader, partition, EXIT_WORLD, "it was compacted just now: run this again"));
     free(again);
     return good;
 }

@@ -22,6 +22,7 @@
 #ifndef UPSHOT_CONSUMER_STATE_POINT_H
 #define UPSHOT_CONSUMER_STATE_POINT_H
 
+#include "consumer/partition_set.h"
 #include "consumer/pump.h"
 #include "consumer/topic_range.h"
 #include "schemas/state_record.h"
@@ -40,18 +41,18 @@ struct state_points {
     struct topic_reader *reader; /* complaints, and errors, are its */
     char *topic;
     int32_t partitions;
-    struct tables *tables; /* statuses that they have lost stay, without a vote */
+    struct tables *tables;      /* statuses that they have lost stay, without a vote */
     struct state_point *points; /* by partition */
 };
 
 /*
- * Finds the point of each partition; POSITION_DEFAULT: the last one. Where nothing had been taken
- * yet, it is the empty state, and the inputs begin at their beginnings. False: told on stderr,
- * once, and kept in the reader. state_points_close() is due either way.
+ * Finds the point of each chosen partition; POSITION_DEFAULT: the last one. Where nothing had been
+ * taken yet, it is the empty state, and the inputs begin at their beginnings. False: told on
+ * stderr, once, and kept in the reader. state_points_close() is due either way.
  */
 bool state_points_open(struct state_points *points, struct topic_reader *reader,
                        struct tables *tables, const struct replay_position *wanted,
-                       int32_t partitions);
+                       int32_t partitions, const struct partition_set *chosen);
 void state_points_close(struct state_points *points);
 
 /* Of an input: the first offset that the state, where there is one, knows nothing of. */

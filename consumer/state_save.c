@@ -156,6 +156,7 @@ int state_save(const struct config *config, struct tables *tables,
 {
     struct topic_reader reader = {.command = "state", .config = config};
     struct state_points points = {0};
+    const struct partition_set all = {0};
     struct saving saving = {0};
     int32_t partitions;
     int code;
@@ -168,7 +169,7 @@ int state_save(const struct config *config, struct tables *tables,
         return EXIT_USAGE;
     partitions = topic_count_input_partitions(&reader);
     if (reader.error == EXIT_WELL)
-        state_points_open(&points, &reader, tables, wanted, partitions);
+        state_points_open(&points, &reader, tables, wanted, partitions, &all);
     saving.place = (struct snapshot_place){.dir = dir,
                                            .app_id = config->app_id,
                                            .state_topic = points.topic,
