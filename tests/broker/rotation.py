@@ -431,7 +431,7 @@ class Control:
     def __init__(self, value):
         self.value, self.at = value, 0
         version = self.byte()
-        broker.require(version in (1, 2), f"a control record of version {version}")
+        broker.require(version in (1, 2, 3), f"a control record of version {version}")
         self.transaction, _ = self.varint(), self.varint()
         for _ in range(self.varint()):
             self.text(), self.varint()
