@@ -1,9 +1,9 @@
 /* command_state.c: upshot state, what an application keeps in its state topic. */
+#include "consumer/clock.h"
 #include "consumer/command.h"
 #include "consumer/log.h"
 #include "consumer/message_view.h"
 #include "consumer/options.h"
-#include "consumer/clock.h"
 #include "consumer/state_save.h"
 #include "consumer/state_stat.h"
 #include "consumer/state_topic.h"

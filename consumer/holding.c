@@ -137,16 +137,12 @@ void holding_require_whole(const struct holding *holding)
     lane_require_whole(&holding->lane);
 }
 
-void holding_take_control(struct holding *holding, const struct control *control)
+void holding_take_control(struct holding *holding, const struct config_list *inputs,
+                          const struct control *control)
 {
     struct task *task = &holding->lane.task;
 
-    watermark_reach(&task->watermark, control->watermark_ms);
-    for (size_t i = 0; i < holding->inlet_count; i++) {
-        const struct control_input *input = control_find_input(control, holding->inlets[i].topic);
-        if (input != NULL)
-            task->watermark.inputs[i].greatest_ms = input->greatest_ms;
-    }
+    control_tell_time(control, inputs->items, &task->watermark);
     memcpy(task->counts.arrivals, control->arrivals, sizeof(task->counts.arrivals));
     memcpy(holding->lane.counts.dead_letters, control->dead_letters,
            sizeof(holding->lane.counts.dead_letters));

@@ -95,7 +95,8 @@ uint64_t holding_next_transaction(const struct holding *holding);
 void holding_require_whole(const struct holding *holding);
 
 /* The facts of a restored control record become the lane's. */
-void holding_take_control(struct holding *holding, const struct control *control);
+void holding_take_control(struct holding *holding, const struct config_list *inputs,
+                          const struct control *control);
 void holding_give_control(const struct holding *holding, const struct tables *tables,
                           struct control *control);
 

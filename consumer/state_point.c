@@ -213,16 +213,6 @@ static bool find_image(struct search *search)
 
 /* ---- one partition ---------------------------------------------------------------------- */
 
-/* As DESIGN 5 has it for a take-over: watermark, and what each input had said. */
-static void take_time(const struct config_list *inputs, const struct control *control,
-                      struct watermark *watermark)
-{
-    watermark_reach(watermark, control->watermark_ms);
-    for (size_t i = 0; i < inputs->count; i++)
-        watermark->inputs[i].greatest_ms =
-            control_find_input(control, inputs->items[i])->greatest_ms;
-}
-
 static bool add_job(const struct state_points *points, const struct state_point *point,
                     struct restore *restore, struct restore_job *job, struct lane *lane)
 {
@@ -257,7 +247,8 @@ static bool fold(const struct state_points *points, struct topic_reader *reader,
         point->bytes = job.bytes;
         point->gone = intern_count(&job.gone);
         *missing = (int64_t)(point->control.live - store_count(lane->task.store));
-        take_time(&reader->config->input_topics, &point->control, &lane->task.watermark);
+        control_tell_time(&point->control, reader->config->input_topics.items,
+                          &lane->task.watermark);
         lane_land(lane);
     } else {
         fail(points, reader, point->partition, EXIT_WORLD,

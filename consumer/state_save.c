@@ -92,8 +92,12 @@ static int write_file(struct saving *saving, const struct state_point *point,
     char written[INSTANT_SIZE + 1] = {0};
     bool good;
 
-    if (!snapshot_path(path, &saving->place, point->partition, point->control.transaction, "saved"))
+    if (!snapshot_path(path, &saving->place, point->partition, point->control.transaction,
+                       "saved")) {
+        errno = ENAMETOOLONG;
+        complain(saving->place.dir);
         return EXIT_USAGE;
+    }
     snprintf(part, sizeof(part), "%s" SNAPSHOT_PART, path);
     saving->file = fopen(part, "we");
     if (saving->file == NULL)

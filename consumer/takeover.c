@@ -600,7 +600,7 @@ void takeover_poll(struct inside *inside, int wait_ms)
         restore_drop(&inside->restore, &holding->restoring);
         if (control->transaction != 0) {
             restore_tell_tables(control, &inside->tables, holding->lane.partition);
-            holding_take_control(holding, control);
+            holding_take_control(holding, &inside->config->input_topics, control);
             holding->control_offset = holding->restoring.control_offset;
             holding->snapshot_transaction = holding->restoring.snapshot_transaction;
             holding->snapshot_wall_ms = holding->restoring.snapshot_wall_ms;

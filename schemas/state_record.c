@@ -575,3 +575,14 @@ const struct control_input *control_find_input(const struct control *control, co
             return &control->inputs[i];
     return NULL;
 }
+
+void control_tell_time(const struct control *control, char *const *topics,
+                       struct watermark *watermark)
+{
+    watermark_reach(watermark, control->watermark_ms);
+    for (size_t i = 0; i < watermark->input_count; i++) {
+        const struct control_input *input = control_find_input(control, topics[i]);
+        if (input != NULL)
+            watermark->inputs[i].greatest_ms = input->greatest_ms;
+    }
+}

@@ -76,4 +76,8 @@ enum state_fault control_decode(const uint8_t *value, size_t size, struct contro
 /* What it says of an input; NULL: nothing. */
 const struct control_input *control_find_input(const struct control *control, const char *topic);
 
+/* Time goes on from where the record has it: the watermark of a task with these inputs. */
+void control_tell_time(const struct control *control, char *const *topics,
+                       struct watermark *watermark);
+
 #endif

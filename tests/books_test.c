@@ -123,7 +123,7 @@ static void books_are_whole_over_landing_undoing_and_a_restart(void **state)
             memset(&control, 0, sizeof(control));
             holding_give_control(holding, &tables, &control);
             next = holding_new(&config, &tables, 0, 1);
-            holding_take_control(next, &control);
+            holding_take_control(next, &config.input_topics, &control);
             holding_free(&holding);
             holding = next;
             landed = pump.tally = (struct tally){0};

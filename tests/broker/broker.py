@@ -393,6 +393,34 @@ class Producer:
 # What must hold ---------------------------------------------------------------------------------
 
 
+class Control:
+    """A control record: the books of a task, decoded after schemas/state_record.c."""
+
+    def __init__(self, value):
+        self.bytes, self.at = value, 1
+        require(value[0] == 3, f"a control record of version {value[0]}")
+        self.transaction, self.watermark = self.number(), self.number()
+        self.inputs = {self.word(): self.number() for _ in range(self.number())}
+        self.arrivals = {self.word(): self.number() for _ in range(self.number())}
+        self.letters = {self.word(): self.number() for _ in range(self.number())}
+        self.counts = {**self.arrivals, **self.letters}
+
+    def number(self):
+        value = shift = 0
+        while True:
+            byte = self.bytes[self.at]
+            self.at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def word(self):
+        size = self.number()
+        self.at += size
+        return self.bytes[self.at - size:self.at].decode()
+
+
 class Outcomes:
     """The lives of all messages, as a reader of the outcomes topic builds them up."""
 

@@ -425,48 +425,13 @@ class Run:
 # What must hold ---------------------------------------------------------------------------------
 
 
-class Control:
-    """A control record of the state topic, decoded after schemas/state_record.c."""
-
-    def __init__(self, value):
-        self.value, self.at = value, 0
-        version = self.byte()
-        broker.require(version in (1, 2, 3), f"a control record of version {version}")
-        self.transaction, _ = self.varint(), self.varint()
-        for _ in range(self.varint()):
-            self.text(), self.varint()
-        self.counts = {}
-        for _ in range(2):
-            for _ in range(self.varint()):
-                word = self.text()
-                self.counts[word] = self.varint()
-
-    def byte(self):
-        self.at += 1
-        return self.value[self.at - 1]
-
-    def varint(self):
-        value, shift = 0, 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7f) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    def text(self):
-        size = self.varint()
-        self.at += size
-        return self.value[self.at - size:self.at].decode()
-
-
 def check_state(kafka, records):
     """Each task's transactions are 1, 2, 3, ..., and their counts make up the inputs' records."""
     last = {}
     for envelope in kafka.read(f"{APP}.state"):
         if envelope["key"] != "c\0":
             continue
-        control = Control(envelope["payload"].encode("utf-8", "surrogateescape"))
+        control = broker.Control(envelope["payload"].encode("utf-8", "surrogateescape"))
         before = last.get(envelope["partition"])
         expected = 1 if before is None else before.transaction + 1
         broker.require(control.transaction == expected,
